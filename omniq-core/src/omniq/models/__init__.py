@@ -1,0 +1,1 @@
+"""Records: what tasks, results, events, schedules and the configuration are."""

@@ -1,0 +1,1 @@
+"""The plugin API: four storage roles, what a backend declares, and how backends are found."""
