@@ -1,0 +1,48 @@
+"""What is checked, and how: `uv run nox` runs all of it, `uv run nox -l` lists it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+from nox_uv import session
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_missing_interpreters = os.environ.get("CI") == "true"
+
+# pyenv's shims hide all but the selected version, so every installed one goes on PATH.
+for _bin in sorted(Path.home().glob(".pyenv/versions/3.1[123].*/bin")):
+    os.environ["PATH"] = f"{_bin}{os.pathsep}{os.environ['PATH']}"
+
+
+@session(uv_groups=["lint"], uv_all_packages=True, uv_sync_locked=False)
+def lint(s: nox.Session) -> None:
+    """Check style, import directions, file sizes, spelling and the changelog's build."""
+    s.run("ruff", "check", ".")
+    s.run("ruff", "format", "--check", ".")
+    s.run("lint-imports")
+    s.run("loq", "check")
+    s.run("codespell")
+    s.run("towncrier", "build", "--draft", "--version", "next", silent=True)
+
+
+@session(uv_groups=["types"], uv_all_packages=True, uv_sync_locked=False)
+def types(s: nox.Session) -> None:
+    """Check the sources with mypy, and the public API with pyright as users see it."""
+    s.run("mypy")
+    s.run("pyright")
+
+
+@session(python=PYTHONS, uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
+def tests(s: nox.Session) -> None:
+    """Run the tests of every package and of the repository."""
+    s.run("pytest", *s.posargs)
+
+
+@session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
+def wheels(s: nox.Session) -> None:
+    """Build every wheel, install them elsewhere, and run a task with them."""
+    s.run("pytest", "-m", "wheels", "repo-tests/test_wheels.py", *s.posargs)
