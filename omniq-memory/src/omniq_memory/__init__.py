@@ -1,0 +1,1 @@
+"""The in-process memory backend of OmniQ."""
