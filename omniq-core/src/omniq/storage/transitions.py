@@ -219,7 +219,7 @@ def apply(record: TaskRecord, step: Step, now: int) -> Event:
         epoch=record.epoch,
         ready_at=record.ready_at if record.state is _PENDING else None,
         worker=record.worker or worker,
-        error=record.error if ended or step.type is EventType.EXPIRED else None,
+        error=step.changes.get("error"),
         duration_ms=now - started_at if ended and started_at is not None else None,
     )
 
