@@ -64,6 +64,11 @@ def test_the_licence_names_the_developers():
     assert "Copyright (c) 2026 the OmniQ developers" in (ROOT / "LICENSE").read_text("utf-8")
 
 
+def test_pyright_has_something_to_check():
+    # It reports success for a folder that does not exist.
+    assert [folder for folder in CONFIG["pyright"]["include"] if not list((ROOT / folder).glob("*.py"))] == []
+
+
 def test_changelog_fragments_are_well_named():
     kinds = "|".join(kind["directory"] for kind in CONFIG["towncrier"]["type"])
     name = re.compile(rf"(\+[a-z0-9-]+|\d+)\.({kinds})\.md")
