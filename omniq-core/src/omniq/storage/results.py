@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from omniq.storage.role import Storage
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Sequence
 
     from omniq.models.result import ResultRecord
@@ -23,7 +24,7 @@ class ResultStorage(Storage):
     """
 
     @abstractmethod
-    async def put(self, records: Sequence[ResultRecord], *, now: int | None = None) -> list[bool]:
+    async def put(self, records: Sequence[ResultRecord], *, now: int | None = None) -> builtins.list[bool]:
         """Store each outcome unless one with a larger (seq, epoch) is stored for its id.
 
         An equal (seq, epoch) overwrites, so that a repeated call is harmless. Atomic per record. The time to live
@@ -37,15 +38,17 @@ class ResultStorage(Storage):
         """
 
     @abstractmethod
-    async def get(self, ids: Sequence[str], *, now: int | None = None) -> list[ResultRecord | None]:
+    async def get(self, ids: Sequence[str], *, now: int | None = None) -> builtins.list[ResultRecord | None]:
         """Return the outcome of each id; None if there is none or it has expired (expires_at <= now)."""
 
     @abstractmethod
-    async def delete(self, ids: Sequence[str]) -> list[bool]:
+    async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
         """Remove outcomes; True for each that was there, expired or not."""
 
     @abstractmethod
-    async def list(self, *, after: str | None = None, limit: int = 100, now: int | None = None) -> list[ResultRecord]:
+    async def list(
+        self, *, after: str | None = None, limit: int = 100, now: int | None = None
+    ) -> builtins.list[ResultRecord]:
         """Return the unexpired outcomes with id > `after`, by id in code point order, at most `limit`.
 
         Every record whose membership does not change during a scan is returned exactly once.

@@ -10,6 +10,7 @@ import attrs
 from omniq.storage.role import Storage
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Sequence
 
     from omniq.models.schedule import Schedule
@@ -61,31 +62,31 @@ class ScheduleStorage(Storage):
         """
 
     @abstractmethod
-    async def get(self, ids: Sequence[str]) -> list[Schedule | None]:
+    async def get(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
         """Return each schedule, None for an unknown id."""
 
     @abstractmethod
-    async def list(self, *, after: str | None = None, limit: int = 100) -> list[Schedule]:
+    async def list(self, *, after: str | None = None, limit: int = 100) -> builtins.list[Schedule]:
         """Return the schedules with id > `after`, by id in code point order, at most `limit`."""
 
     @abstractmethod
-    async def delete(self, ids: Sequence[str]) -> list[bool]:
+    async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
         """Remove schedules; True for each that was there."""
 
     @abstractmethod
-    async def due(self, limit: int = 100, *, now: int | None = None) -> list[Schedule]:
+    async def due(self, limit: int = 100, *, now: int | None = None) -> builtins.list[Schedule]:
         """Return the schedules that are not paused and have next_run <= now, by (next_run, id). Nothing changes."""
 
     @abstractmethod
-    async def advance(self, advances: Sequence[Advance]) -> list[bool]:
+    async def advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
         """Apply each advance whose expected version is the stored one; version + 1. False: nothing changed."""
 
     @abstractmethod
-    async def pause(self, ids: Sequence[str]) -> list[Schedule | None]:
+    async def pause(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
         """Pause; the changed schedule (version + 1), or None for an unknown id or one that is paused already."""
 
     @abstractmethod
-    async def resume(self, ids: Sequence[str]) -> list[Schedule | None]:
+    async def resume(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
         """Resume; the changed schedule (version + 1), or None for an unknown id or one that is not paused."""
 
     @abstractmethod

@@ -9,6 +9,7 @@ from omniq.errors import CapabilityError
 from omniq.storage.role import Storage
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Mapping, Sequence
 
     from omniq.models.config import Role
@@ -82,7 +83,7 @@ class TaskQueue(Storage):
     # Producers
 
     @abstractmethod
-    async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> list[Enqueued]:
+    async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> builtins.list[Enqueued]:
         """Add tasks.
 
         A spec is added as PENDING with `ready_at = max(eta, now)` and version 1 if its id is unknown and no live task
@@ -95,7 +96,7 @@ class TaskQueue(Storage):
 
     async def fire(
         self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
-    ) -> list[Enqueued] | None:
+    ) -> builtins.list[Enqueued] | None:
         """Enqueue a schedule's tasks and advance it in one transaction; only for a queue that joined the schedules.
 
         Returns:
@@ -110,7 +111,7 @@ class TaskQueue(Storage):
         raise CapabilityError(msg)
 
     @abstractmethod
-    async def cancel(self, ids: Sequence[str], *, now: int | None = None) -> list[CancelReply]:
+    async def cancel(self, ids: Sequence[str], *, now: int | None = None) -> builtins.list[CancelReply]:
         """Cancel waiting tasks at once and ask for the cancelling of running ones.
 
         PENDING becomes CANCELLED (`cancelled`); RUNNING gets its cancel requested, once (`requested`); an ended task
@@ -118,7 +119,7 @@ class TaskQueue(Storage):
         """
 
     @abstractmethod
-    async def redrive(self, ids: Sequence[str], *, now: int | None = None) -> list[RedriveReply]:
+    async def redrive(self, ids: Sequence[str], *, now: int | None = None) -> builtins.list[RedriveReply]:
         """Put FAILED and CANCELLED tasks back to PENDING at now with no attempts used.
 
         The task's `expires_at` is cleared and it leaves its series. `conflict`: a live task holds its unique key.
@@ -136,7 +137,7 @@ class TaskQueue(Storage):
         claim_id: str,
         *,
         now: int | None = None,
-    ) -> list[Grant]:
+    ) -> builtins.list[Grant]:
         """Recover, then start the best ready tasks of the unpaused queues.
 
         The first `limit` by (priority desc, ready_at asc, seq asc) over the union of the queues become RUNNING with
@@ -154,20 +155,20 @@ class TaskQueue(Storage):
         """
 
     @abstractmethod
-    async def held(self, worker: str, claim_id: str) -> list[Grant]:
+    async def held(self, worker: str, claim_id: str) -> builtins.list[Grant]:
         """Return the grants that are still RUNNING under this worker and claim, in claim order."""
 
     @abstractmethod
     async def heartbeat(
         self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None = None
-    ) -> list[HeartbeatReply]:
+    ) -> builtins.list[HeartbeatReply]:
         """Extend leases to max(old, now + lease_ms) for every (id, token) whose token is current.
 
         Not a new version and not an event. `cancel`: extended, and a cancel is requested; `lost`: not current.
         """
 
     @abstractmethod
-    async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> list[SettleReply]:
+    async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> builtins.list[SettleReply]:
         """End runs as COMPLETED: `ok`, `already` (this token settled it before, whatever it became) or `lost`.
 
         It wins over a requested cancel. The next run of an interval series is enqueued in the same step, unless a
@@ -175,7 +176,7 @@ class TaskQueue(Storage):
         """
 
     @abstractmethod
-    async def fail(self, items: Sequence[Failure], *, now: int | None = None) -> list[SettleReply]:
+    async def fail(self, items: Sequence[Failure], *, now: int | None = None) -> builtins.list[SettleReply]:
         """End runs that failed and return the new state, `already` or `lost`.
 
         A requested cancel makes it CANCELLED; `retry_at` with attempts left makes it PENDING at
@@ -183,11 +184,11 @@ class TaskQueue(Storage):
         """
 
     @abstractmethod
-    async def release(self, items: Sequence[Release], *, now: int | None = None) -> list[SettleReply]:
+    async def release(self, items: Sequence[Release], *, now: int | None = None) -> builtins.list[SettleReply]:
         """Give runs back: PENDING at max(ready_at, now) with one attempt less, or CANCELLED if that was requested."""
 
     @abstractmethod
-    async def recover(self, queues: Sequence[str], *, now: int | None = None) -> list[tuple[str, TaskStatus]]:
+    async def recover(self, queues: Sequence[str], *, now: int | None = None) -> builtins.list[tuple[str, TaskStatus]]:
         """End or re-open every stale task of the queues, paused or not, and end every expired one.
 
         Stale: cancel requested becomes CANCELLED, no attempt left becomes FAILED("lease expired"), else PENDING at
@@ -208,13 +209,13 @@ class TaskQueue(Storage):
         """Allow claims again and wake idle workers."""
 
     @abstractmethod
-    async def queues(self, *, now: int | None = None) -> list[QueueStats]:
+    async def queues(self, *, now: int | None = None) -> builtins.list[QueueStats]:
         """Return every queue that has a task or is paused, by name in code point order."""
 
     # Reading
 
     @abstractmethod
-    async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
+    async def get(self, ids: Sequence[str]) -> builtins.list[TaskRecord | None]:
         """Return each record, None for an unknown id."""
 
     @abstractmethod
@@ -226,7 +227,7 @@ class TaskQueue(Storage):
         limit: int = 100,
         desc: bool = False,
         now: int | None = None,
-    ) -> list[TaskRecord]:
+    ) -> builtins.list[TaskRecord]:
         """Return records by seq: seq > `after` ascending, or with `desc` seq < `after` descending; at most `limit`.
 
         A record whose membership does not change during a scan is returned exactly once.
@@ -244,7 +245,7 @@ class TaskQueue(Storage):
         limit: int = 1000,
         *,
         pinned_before: int | None = None,
-    ) -> list[str]:
+    ) -> builtins.list[str]:
         """Remove ended tasks with finished_at < `before` and an empty outbox, oldest (finished_at, seq) first.
 
         States that are not terminal are ignored. `pinned_before` replaces `before` for pinned tasks. Returns the ids.
@@ -277,7 +278,7 @@ class TaskQueue(Storage):
     # Outbox
 
     @abstractmethod
-    async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> list[Event]:
+    async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
         """Return entries that are not acknowledged and at least so old, oldest first, in version order per task."""
 
     @abstractmethod
