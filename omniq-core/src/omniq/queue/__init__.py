@@ -1,0 +1,1 @@
+"""The producer's side: tasks and their names, enqueuing, waiting for results, looking into the queues."""
