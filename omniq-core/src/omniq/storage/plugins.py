@@ -1,0 +1,293 @@
+"""Finds backends and other plugins through entry points, and imports only those that are named."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from omniq.errors import PluginError
+from omniq.models.config import Role
+from omniq.storage.backend import BACKEND_API, BackendInfo
+from omniq.storage.refusals import install_command, missing_module, unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pluggy
+    from importlib_metadata import EntryPoint
+
+    from omniq.storage.backend import BackendConfig
+
+__all__ = [
+    "BACKEND_GROUP",
+    "PLUGIN_GROUP",
+    "Backend",
+    "BackendListing",
+    "create_storage",
+    "disabled_plugins",
+    "foreign_omniq",
+    "list_backends",
+    "load_backend",
+    "load_plugins",
+]
+
+BACKEND_GROUP = "omniq.backends"
+PLUGIN_GROUP = "omniq.plugins"
+
+
+@attrs.frozen(kw_only=True)
+class Backend:
+    """A backend that was found, imported and accepted.
+
+    Attributes:
+        name: The name of its entry point.
+        info: What it tells about itself.
+        plugin: The module or object of its hooks.
+        hooks: A `pluggy.PluginManager` that knows this plugin only, so that a hook is asked of it and of nobody else.
+    """
+
+    name: str
+    info: BackendInfo
+    plugin: object = attrs.field(repr=False)
+    hooks: Any = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class BackendListing:
+    """A line of `omniq backend list`.
+
+    Attributes:
+        name: The name of the entry point: what a configuration calls it.
+        distribution: What pip installed.
+        version: The version of that.
+        roles: The roles that it offers; empty if it is disabled or broken.
+        info: What it tells about itself, or None.
+        disabled: Whether OMNIQ_DISABLED_PLUGINS names it.
+        problem: Why it cannot be used, or an empty string.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    roles: tuple[Role, ...] = ()
+    info: BackendInfo | None = None
+    disabled: bool = False
+    problem: str = ""
+
+
+def disabled_plugins() -> frozenset[str]:
+    """Return the names in OMNIQ_DISABLED_PLUGINS, a list with commas."""
+    return frozenset(name.strip() for name in os.environ.get("OMNIQ_DISABLED_PLUGINS", "").split(",") if name.strip())
+
+
+def load_backend(name: str, role: Role = Role.TASK_QUEUE) -> Backend:
+    """Import the backend of this name, and no other, and check that it fits and offers the role.
+
+    Raises:
+        UnknownBackendError: No installed backend has this name, it is disabled, or it does not offer the role.
+        PluginError: It is installed but cannot be used; the message says why and what to do.
+    """
+    found = _entry_points(BACKEND_GROUP, name)
+    if not found or name in disabled_plugins():
+        raise unsupported(role, name, list_backends(), foreign_omniq())
+    _warn_of_foreign_omniq()
+    backend = _load(found)
+    if role not in backend.info.roles:
+        raise unsupported(role, name, list_backends(), None)
+    return backend
+
+
+def create_storage(backend: Backend, role: Role, config: BackendConfig) -> Any:
+    """Ask the backend's creation hook for an unopened storage.
+
+    Raises:
+        ConfigError: The url or the options are invalid.
+        PluginError: The driver is not installed, or the hook returned nothing.
+    """
+    hook = f"omniq_create_{role.key}"
+    try:
+        storage = getattr(backend.hooks.hook, hook)(config=config)
+    except ImportError as error:
+        raise missing_module(backend.name, backend.info.distribution, error) from error
+    if storage is None:
+        raise PluginError(f"The {backend.name} backend returned nothing from {hook}. {_report(backend.info)}")
+    return storage
+
+
+def load_plugins(backends: Iterable[Backend] = ()) -> pluggy.PluginManager:
+    """Import the plugins of the group `omniq.plugins` that are not disabled, for the hooks that all plugins share.
+
+    Args:
+        backends: Loaded backends; their shared hooks are called too.
+
+    Raises:
+        PluginError: A plugin cannot be imported, or implements a hook that does not exist.
+    """
+    manager = _manager()
+    for backend in {id(backend.plugin): backend for backend in backends}.values():
+        manager.register(backend.plugin, f"backend {backend.name}")
+    for entry in _entry_points(PLUGIN_GROUP):
+        if entry.name in disabled_plugins():
+            continue
+        try:
+            plugin = entry.load()
+            if not manager.is_registered(plugin):
+                _register(manager, plugin, entry.name)
+        except Exception as error:
+            raise PluginError(
+                f"Cannot load the plugin {entry.name!r} ({_origin(entry)}): {type(error).__name__}: {error}. "
+                f"Uninstall it, get a newer one, or set OMNIQ_DISABLED_PLUGINS={entry.name}"
+            ) from error
+    return manager
+
+
+def list_backends() -> tuple[BackendListing, ...]:
+    """Return every installed backend, by name. Broken ones are listed with their problem; nothing is raised."""
+    listings = []
+    for name in sorted({entry.name for entry in _entry_points(BACKEND_GROUP)}):
+        found = _entry_points(BACKEND_GROUP, name)
+        dist = found[0].dist
+        listing = BackendListing(
+            name=name,
+            distribution=dist.name if dist else "",
+            version=dist.version if dist else "",
+            disabled=name in disabled_plugins(),
+        )
+        if not listing.disabled:
+            try:
+                info = _load(found).info
+            except Exception as error:  # noqa: BLE001 - one broken backend must not hide the others
+                listing = attrs.evolve(listing, problem=str(error))
+            else:
+                listing = attrs.evolve(listing, info=info, roles=tuple(role for role in Role if role in info.roles))
+        listings.append(listing)
+    return tuple(listings)
+
+
+def foreign_omniq() -> str | None:
+    """Return a warning if an unrelated distribution called `omniq` is installed, else None.
+
+    It owns the same import package, so its files and ours overwrite each other.
+    """
+    from importlib_metadata import PackageNotFoundError, distribution
+
+    try:
+        dist = distribution("omniq")
+    except PackageNotFoundError:
+        return None
+    if any(requirement.lower().replace("_", "-").startswith("omniq-core") for requirement in dist.requires or ()):
+        return None
+    return (
+        f"Another package named 'omniq' ({dist.version}) is installed; its files overwrite those of omniq-core. "
+        "Remove it and repair: pip uninstall omniq && pip install --force-reinstall --no-deps omniq-core"
+    )
+
+
+@functools.cache
+def _warn_of_foreign_omniq() -> None:
+    warning = foreign_omniq()
+    if warning is not None:
+        warnings.warn(warning, RuntimeWarning, stacklevel=3)
+
+
+def _entry_points(group: str, name: str | None = None) -> list[EntryPoint]:
+    """Return the installed entry points, by name; what was installed since the last look is found too."""
+    found = _scan(group, tuple(sys.path))
+    if name is None or not any(entry.name == name for entry in found):
+        _scan.cache_clear()
+        found = _scan(group, tuple(sys.path))
+    return [entry for entry in found if name in {None, entry.name}]
+
+
+@functools.lru_cache(maxsize=4)
+def _scan(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Read the metadata of every installed distribution, which takes a while in a large environment."""
+    from importlib_metadata import entry_points
+
+    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
+
+
+def _origin(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "of an unknown distribution"
+
+
+def _report(info: BackendInfo) -> str:
+    return f"This is a fault of {info.distribution}: update it, or report it to its authors"
+
+
+def _manager() -> pluggy.PluginManager:
+    import pluggy
+
+    from omniq.storage import hookspecs
+
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
+    manager.register(plugin, name)
+    manager.check_pending()
+
+
+def _load(found: list[EntryPoint]) -> Backend:
+    """Import the one plugin that these entry points name, and check that it fits this core."""
+    entry = found[0]
+    if len({_origin(other) for other in found}) > 1:
+        owners = ", ".join(sorted(_origin(other) for other in found))
+        raise PluginError(f"Several distributions have a backend named {entry.name!r}: {owners}. Uninstall all but one")
+    try:
+        plugin = entry.load()
+    except ImportError as error:
+        raise missing_module(entry.name, entry.dist.name if entry.dist else "", error) from error
+    manager = _manager()
+    manager.register(plugin, entry.name)
+    info = manager.hook.omniq_backend_info()
+    if not isinstance(info, BackendInfo):
+        raise PluginError(
+            f"The backend {entry.name!r} ({_origin(entry)}) has no omniq_backend_info hook that returns a BackendInfo; "
+            f"it gave {info!r}. {install_command(entry.dist.name if entry.dist else entry.name, upgrade=True)}"
+        )
+    _shake_hands(info, entry)
+    _check_hooks(info, entry, manager, plugin)
+    return Backend(name=entry.name, info=info, plugin=plugin, hooks=manager)
+
+
+def _shake_hands(info: BackendInfo, entry: EntryPoint) -> None:
+    """Refuse another major version of the backend API, and warn of a newer minor one."""
+    theirs, ours = tuple(info.api_version), BACKEND_API
+    spoken = (
+        f"{_origin(entry)} speaks version {theirs[0]}.{theirs[1]} of the backend API, "
+        f"and this omniq-core speaks {ours[0]}.{ours[1]}"
+    )
+    older = install_command(info.distribution, upgrade=True)
+    newer = install_command("omniq-core", upgrade=True)
+    if theirs[0] != ours[0]:
+        raise PluginError(f"{spoken}. Bring them together: {newer if theirs > ours else older}")
+    if theirs[1] > ours[1]:
+        warnings.warn(
+            f"{spoken}; what it can do beyond that is not used. To use it: {newer}", RuntimeWarning, stacklevel=4
+        )
+
+
+def _check_hooks(info: BackendInfo, entry: EntryPoint, manager: pluggy.PluginManager, plugin: object) -> None:
+    """Refuse a role without its creation hook; refuse unknown hooks unless a newer core may know them."""
+    import pluggy
+
+    implemented = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
+    lacking = sorted({f"omniq_create_{role.key}" for role in info.roles} - implemented)
+    problems = [f"it declares roles without their hooks: {', '.join(lacking)}"] if lacking else []
+    if tuple(info.api_version) <= BACKEND_API:
+        try:
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            problems.append(str(error))
+    if problems:
+        raise PluginError(
+            f"The backend {entry.name!r} ({_origin(entry)}) is broken: {'; '.join(problems)}. {_report(info)}"
+        )
