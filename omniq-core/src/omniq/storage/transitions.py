@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXPIRED",
     "LEASE_EXPIRED",
+    "REDRIVABLE",
     "Step",
     "apply",
     "cancel",
@@ -41,6 +42,7 @@ __all__ = [
 
 EXPIRED = "expired"
 LEASE_EXPIRED = "lease expired"
+REDRIVABLE = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 _COMPLETED, _FAILED, _CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED

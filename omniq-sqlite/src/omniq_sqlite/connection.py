@@ -1,0 +1,245 @@
+"""One handle on one database file: a writer thread, a reading connection and the doorbells."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import aiosqlite
+
+from omniq.errors import ConnectionLostError, StorageError, StoreClosedError
+from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq_sqlite.checkpoint import Checkpointer
+from omniq_sqlite.failures import mapped
+from omniq_sqlite.filesystem import network_filesystem
+from omniq_sqlite.schema import migrate
+from omniq_sqlite.wake import DONE, EVENTS, WORK, Doorbell, ring
+from omniq_sqlite.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from omniq_sqlite.options import SQLiteOptions
+
+__all__ = ["Database", "host_time"]
+
+T = TypeVar("T")
+
+SAFETY_NET = 0.5
+"""Seconds after which a waiter looks at the database although no bell has rung."""
+
+_WAL_RESET_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+
+
+def host_time() -> int:
+    """Return this host's time in milliseconds since the epoch; every process that can open the file shares it."""
+    return time.time_ns() // 1_000_000
+
+
+class Database:
+    """Shared by the roles of one configuration; opened by the first and closed by the last."""
+
+    def __init__(self, options: SQLiteOptions) -> None:
+        self.options = options
+        self.path = options.path.absolute()
+        self._wake_folder = self.path.with_name(f"{self.path.name}-wake")
+        self._users = 0
+        self._opening = asyncio.Lock()
+        self._pid = 0
+        self._writer: Writer | None = None
+        self._reader: aiosqlite.Connection | None = None
+        self._bells: dict[str, Doorbell] = {}
+        self._own_bells: frozenset[str] = frozenset()
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {WORK: set(), DONE: set(), EVENTS: set()}
+        self._capabilities: Capabilities | None = None
+        self._checkpointer = Checkpointer(self.path, enabled=options.checkpoint == "auto")
+
+    async def open(self) -> None:
+        """Create or check the file and start the threads, or join those that run."""
+        async with self._opening:
+            if self._users == 0:
+                await self._connect()
+            self._users += 1
+
+    async def close(self) -> None:
+        """Leave; the last one writes what is queued and stops the threads."""
+        async with self._opening:
+            if self._users == 0:
+                return
+            self._users -= 1
+            if self._users == 0:
+                await self._disconnect()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the open file offers."""
+        if self._capabilities is None:
+            raise StoreClosedError(f"The SQLite store {self.path} is not open yet.")
+        return self._capabilities
+
+    def write(self, run: Callable[[sqlite3.Connection], T], kinds: str = "") -> Awaitable[T]:
+        """Run a function in a write transaction and return what it returns, after the commit.
+
+        Args:
+            run: Must have no effect outside the database: after a rollback it may run again.
+            kinds: Whom the commit may concern: letters of `WORK`, `DONE` and `EVENTS`.
+        """
+        if self._writer is None or self._pid != os.getpid():
+            raise self._closed()
+        return self._writer.submit(run, kinds)
+
+    async def read(self, sql: str, parameters: Iterable[Any] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query, from the latest commit."""
+        if self._reader is None or self._pid != os.getpid():
+            raise self._closed()
+        try:
+            return list(await self._reader.execute_fetchall(sql, parameters))
+        except sqlite3.Error as error:
+            raise mapped(error) from error
+        except ValueError as error:  # aiosqlite's answer when it was closed meanwhile
+            raise self._closed() from error
+
+    async def wait_until(self, kind: str, look: Callable[[], Awaitable[tuple[T | None, float]]], timeout: float) -> T | None:
+        """Call `look` now and whenever a commit of this kind may have changed its answer.
+
+        Args:
+            kind: What to wait for.
+            look: Returns the answer, or None and how many seconds from now to look again at the latest.
+            timeout: Seconds.
+
+        Returns:
+            The answer, or None if the time ran out or the store was closed.
+        """
+        deadline = time.monotonic() + timeout
+        self._hang_bell(kind)
+        while True:
+            bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters[kind].add(bell)
+            try:
+                answer, patience = await look()
+                remaining = deadline - time.monotonic()
+                if answer is not None or remaining <= 0 or self._users == 0:
+                    return answer
+                await asyncio.wait((bell,), timeout=max(0.0, min(patience, remaining, SAFETY_NET)))
+            finally:
+                self._waiters[kind].discard(bell)
+
+    def _hang_bell(self, kind: str) -> None:
+        if kind not in self._bells:
+            bell = Doorbell(self._wake_folder, kind, asyncio.get_running_loop(), lambda: self._wake(kind))
+            bell.hang()
+            self._bells[kind] = bell
+            self._own_bells = frozenset(bell.name for bell in self._bells.values())
+
+    def _wake(self, kinds: str) -> None:
+        for kind in kinds:
+            for waiter in self._waiters.get(kind, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _after_commit(self, connection: sqlite3.Connection, kinds: str) -> None:
+        if kinds:
+            ring(self._wake_folder, kinds, self._own_bells)
+        self._checkpointer.after_commit(connection)
+
+    async def _connect(self) -> None:
+        kind = network_filesystem(self.path.parent)
+        if kind is not None and not self.options.allow_network_fs:
+            msg = (
+                f"{self.path} is on a network file system ({kind}), where SQLite's locks are unreliable and tasks could "
+                "run twice. Use a local disk, or a server backend for several hosts; or set allow_network_fs=True."
+            )
+            raise StorageError(msg)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(None, self._prepare)
+            self._reader = await aiosqlite.connect(self.path, isolation_level=None, timeout=self.options.timeout)
+            await self._reader.execute("PRAGMA query_only = ON")
+            await self._reader.execute(f"PRAGMA cache_size = {self.options.cache_size}")
+        except (sqlite3.Error, OSError) as error:
+            raise self._cannot_open(error) from error
+        self._writer = Writer(
+            self.path, self._connection, loop=loop, after_commit=self._after_commit, on_wake=self._wake
+        )
+        self._writer.start()
+        self._pid = os.getpid()
+        self._capabilities = self._describe()
+
+    async def _disconnect(self) -> None:
+        writer, reader = self._writer, self._reader
+        self._writer = self._reader = None
+        if writer is not None:
+            await writer.close()
+        for bell in self._bells.values():
+            bell.take_down()
+        self._bells = {}
+        self._wake(WORK + DONE + EVENTS)
+        if reader is not None:
+            await reader.close()
+
+    def _prepare(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = self._connection()
+        try:
+            migrate(connection, self.path)
+        finally:
+            connection.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        options = self.options
+        connection = sqlite3.connect(
+            self.path, timeout=options.timeout, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        _set_journal_mode(connection, options.journal_mode)
+        connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+        connection.execute(f"PRAGMA cache_size = {options.cache_size}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        # Automatic checkpoints race with commits that reset the log (SQLite before 3.51.3); ours hold the write lock.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        return connection
+
+    def _describe(self) -> Capabilities:
+        options = self.options
+        durable = options.synchronous in {"FULL", "EXTRA"}
+        durability = Durability.OS_CRASH if durable else Durability.PROCESS_CRASH
+        status = self.path.stat()
+        return Capabilities(
+            durability=Durability.NONE if options.journal_mode == "MEMORY" else durability,
+            scope=Scope.HOST,
+            transaction_domain=f"sqlite:{status.st_dev}:{status.st_ino}",
+            max_wait_ms=int(SAFETY_NET * 1000),
+            server_version=f"SQLite {sqlite3.sqlite_version}",
+            warnings=_warnings(),
+        )
+
+    def _cannot_open(self, error: Exception) -> Exception:
+        if isinstance(error, sqlite3.Error):
+            return mapped(error)
+        return ConnectionLostError(f"Cannot open {self.path}: {error}. Check the folder and its permissions.")
+
+    def _closed(self) -> StoreClosedError:
+        reason = "was opened in another process, before a fork" if self._writer is not None else "is not open"
+        return StoreClosedError(f"The SQLite store {self.path} {reason}; open it in this process before using it.")
+
+
+def _set_journal_mode(connection: sqlite3.Connection, mode: str) -> None:
+    # Only when it differs: setting it takes an exclusive lock.
+    (current,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if current.upper() != mode:
+        connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
+
+
+def _warnings() -> tuple[str, ...]:
+    version = sqlite3.sqlite_version_info
+    fixed = version >= (3, 51, 3) or any(version[:2] == known[:2] and version >= known for known in _WAL_RESET_FIXED)
+    if fixed:
+        return ()
+    return (
+        f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (fixed in 3.51.3, 3.50.7 and 3.44.6). OmniQ's own "
+        "checkpoints avoid it; do not let other programs write to the file.",
+    )
