@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os  # noqa: TC003 - type checkers read the converters' annotations
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from omniq.models.config import OmniQConfig, StorageBackendConfig
-from omniq.models.parsing import SETTING, lenient, parse_name, unset
+from omniq.models.parsing import SETTING, lenient, parse_name, parse_options, parse_url, unset
 from omniq.models.redaction import redacted_repr
 from omniq.models.settings import ApplicationSettings
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
 
 __all__ = ["Settings"]
 
@@ -21,7 +23,11 @@ def _backend(value: str) -> str:
 
 
 def _url(value: str | os.PathLike[str] | None) -> str | None:
-    return None if value is None else lenient(parse_name, str(value))
+    return lenient(parse_url, value)
+
+
+def _options(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return lenient(parse_options, value)
 
 
 @attrs.frozen
@@ -39,7 +45,7 @@ class Settings(ApplicationSettings):
 
     backend: str = attrs.field(default=unset("sqlite"), converter=_backend, metadata=SETTING)
     url: str | None = attrs.field(default=None, converter=_url, metadata=SETTING, repr=redacted_repr)
-    options: Mapping[str, Any] | None = attrs.field(default=None, repr=redacted_repr)
+    options: dict[str, Any] | None = attrs.field(default=None, converter=_options, metadata=SETTING, repr=redacted_repr)
     _origin: OmniQConfig | None = attrs.field(init=False, default=None, repr=False, eq=False)
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 import attrs
 
 from omniq.models.faults import Fault, invalid
-from omniq.models.parsing import SETTING, Refused, lenient, parse_name
+from omniq.models.parsing import SETTING, Refused, lenient, parse_name, parse_options, parse_url
 from omniq.models.redaction import redacted_repr, show
 from omniq.models.settings import ApplicationSettings
 
@@ -47,24 +47,6 @@ class Role(StrEnum):
         return f"OMNIQ_{self.key.upper()}_URL"
 
 
-def _parse_url(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str | os.PathLike) and str(value).strip():
-        return str(value).strip()
-    msg = f"{show(value)} is not a url. Give text such as 'sqlite:///omniq.db', or leave it out for the default store"
-    raise ValueError(msg)
-
-
-def _parse_options(value: object) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return dict(cast("Mapping[str, Any]", value))
-    msg = f"{show(value)} is not a mapping of options. Give one such as {{'timeout': 30.0}}"
-    raise ValueError(msg)
-
-
 def _parse_backend(value: object) -> StorageBackendConfig | None:
     if value is None or isinstance(value, StorageBackendConfig):
         return value
@@ -77,11 +59,11 @@ def _type(value: str) -> str:
 
 
 def _url(value: str | os.PathLike[str] | None) -> str | None:
-    return lenient(_parse_url, value)
+    return lenient(parse_url, value)
 
 
 def _options(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return lenient(_parse_options, value)
+    return lenient(parse_options, value)
 
 
 def _backend(value: StorageBackendConfig | None) -> StorageBackendConfig | None:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from omniq.models.durations import parse_seconds
 from omniq.models.faults import closest
@@ -25,6 +25,8 @@ __all__ = [
     "Unset",
     "lenient",
     "parse_name",
+    "parse_options",
+    "parse_url",
     "to_key",
     "to_log_level",
     "to_modules",
@@ -139,6 +141,34 @@ def _parse_modules(value: object) -> tuple[str, ...]:
             msg = f"{show(item)} is not a module. Give dotted names such as ['my_app.tasks', 'reports']"
             raise ValueError(msg)
     return cast("tuple[str, ...]", tuple(items))
+
+
+def parse_url(value: object) -> str | None:
+    """Return a url or a path as text.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str | os.PathLike) and str(value).strip():
+        return str(value).strip()
+    msg = f"{show(value)} is not a url. Give text such as 'sqlite:///omniq.db', or leave it out for the default store"
+    raise ValueError(msg)
+
+
+def parse_options(value: object) -> dict[str, Any] | None:
+    """Return a copy of the options of a backend.
+
+    Raises:
+        ValueError: It is no mapping of names.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return dict(cast("Mapping[str, Any]", value))
+    msg = f"{show(value)} is not a mapping of options. Give one such as {{'timeout': 30.0}}"
+    raise ValueError(msg)
 
 
 def to_name(value: str) -> str:

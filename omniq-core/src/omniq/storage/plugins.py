@@ -12,8 +12,9 @@ import attrs
 
 from omniq.errors import PluginError
 from omniq.models.config import Role
-from omniq.storage.backend import BACKEND_API, BackendInfo
-from omniq.storage.refusals import install_command, missing_module, unsupported
+from omniq.storage.backend import BackendInfo
+from omniq.storage.handshake import accept, make_manager, origin
+from omniq.storage.refusals import missing_module, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,7 @@ __all__ = [
     "list_backends",
     "load_backend",
     "load_plugins",
+    "register_commands",
 ]
 
 BACKEND_GROUP = "omniq.backends"
@@ -115,7 +117,9 @@ def create_storage(backend: Backend, role: Role, config: BackendConfig) -> Any:
     except ImportError as error:
         raise missing_module(backend.name, backend.info.distribution, error) from error
     if storage is None:
-        raise PluginError(f"The {backend.name} backend returned nothing from {hook}. {_report(backend.info)}")
+        raise PluginError(
+            f"The {backend.name} backend returned nothing from {hook}. This is a fault of {backend.info.distribution}"
+        )
     return storage
 
 
@@ -128,22 +132,51 @@ def load_plugins(backends: Iterable[Backend] = ()) -> pluggy.PluginManager:
     Raises:
         PluginError: A plugin cannot be imported, or implements a hook that does not exist.
     """
-    manager = _manager()
+    manager = make_manager()
     for backend in {id(backend.plugin): backend for backend in backends}.values():
         manager.register(backend.plugin, f"backend {backend.name}")
+    for entry in _entry_points(PLUGIN_GROUP):
+        if entry.name not in disabled_plugins():
+            _add_plugin(manager, entry)
+    return manager
+
+
+def register_commands(cli: object) -> None:
+    """Let every installed backend and plugin add its commands to the command line.
+
+    What cannot be loaded is passed over with a warning, so that it does not take the other commands with it.
+
+    Args:
+        cli: The click group `omniq`.
+    """
+    manager = make_manager()
+    for listing in list_backends():
+        if listing.info is not None:
+            manager.register(_load(_entry_points(BACKEND_GROUP, listing.name)).plugin, f"backend {listing.name}")
     for entry in _entry_points(PLUGIN_GROUP):
         if entry.name in disabled_plugins():
             continue
         try:
-            plugin = entry.load()
-            if not manager.is_registered(plugin):
-                _register(manager, plugin, entry.name)
-        except Exception as error:
-            raise PluginError(
-                f"Cannot load the plugin {entry.name!r} ({_origin(entry)}): {type(error).__name__}: {error}. "
-                f"Uninstall it, get a newer one, or set OMNIQ_DISABLED_PLUGINS={entry.name}"
-            ) from error
-    return manager
+            _add_plugin(manager, entry)
+        except PluginError as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+    manager.hook.omniq_register_commands(cli=cli)
+
+
+def _add_plugin(manager: pluggy.PluginManager, entry: EntryPoint) -> None:
+    try:
+        plugin = entry.load()
+        if manager.is_registered(plugin):
+            return
+        alone = make_manager()
+        alone.register(plugin, entry.name)
+        alone.check_pending()
+        manager.register(plugin, entry.name)
+    except Exception as error:
+        raise PluginError(
+            f"Cannot load the plugin {entry.name!r} ({origin(entry)}): {type(error).__name__}: {error}. "
+            f"Uninstall it, get a newer one, or set OMNIQ_DISABLED_PLUGINS={entry.name}"
+        ) from error
 
 
 def list_backends() -> tuple[BackendListing, ...]:
@@ -212,82 +245,20 @@ def _scan(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
-def _origin(entry: EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "of an unknown distribution"
-
-
-def _report(info: BackendInfo) -> str:
-    return f"This is a fault of {info.distribution}: update it, or report it to its authors"
-
-
-def _manager() -> pluggy.PluginManager:
-    import pluggy
-
-    from omniq.storage import hookspecs
-
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    return manager
-
-
-def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
-    manager.register(plugin, name)
-    manager.check_pending()
-
-
 def _load(found: list[EntryPoint]) -> Backend:
     """Import the one plugin that these entry points name, and check that it fits this core."""
     entry = found[0]
-    if len({_origin(other) for other in found}) > 1:
-        owners = ", ".join(sorted(_origin(other) for other in found))
+    if len({origin(other) for other in found}) > 1:
+        owners = ", ".join(sorted(origin(other) for other in found))
         raise PluginError(f"Several distributions have a backend named {entry.name!r}: {owners}. Uninstall all but one")
     try:
         plugin = entry.load()
     except ImportError as error:
         raise missing_module(entry.name, entry.dist.name if entry.dist else "", error) from error
-    manager = _manager()
-    manager.register(plugin, entry.name)
-    info = manager.hook.omniq_backend_info()
-    if not isinstance(info, BackendInfo):
+    except Exception as error:
         raise PluginError(
-            f"The backend {entry.name!r} ({_origin(entry)}) has no omniq_backend_info hook that returns a BackendInfo; "
-            f"it gave {info!r}. {install_command(entry.dist.name if entry.dist else entry.name, upgrade=True)}"
-        )
-    _shake_hands(info, entry)
-    _check_hooks(info, entry, manager, plugin)
+            f"The backend {entry.name!r} ({origin(entry)}) fails when it is imported: {type(error).__name__}: {error}. "
+            "Update it, or report it to its authors"
+        ) from error
+    info, manager = accept(plugin, entry)
     return Backend(name=entry.name, info=info, plugin=plugin, hooks=manager)
-
-
-def _shake_hands(info: BackendInfo, entry: EntryPoint) -> None:
-    """Refuse another major version of the backend API, and warn of a newer minor one."""
-    theirs, ours = tuple(info.api_version), BACKEND_API
-    spoken = (
-        f"{_origin(entry)} speaks version {theirs[0]}.{theirs[1]} of the backend API, "
-        f"and this omniq-core speaks {ours[0]}.{ours[1]}"
-    )
-    older = install_command(info.distribution, upgrade=True)
-    newer = install_command("omniq-core", upgrade=True)
-    if theirs[0] != ours[0]:
-        raise PluginError(f"{spoken}. Bring them together: {newer if theirs > ours else older}")
-    if theirs[1] > ours[1]:
-        warnings.warn(
-            f"{spoken}; what it can do beyond that is not used. To use it: {newer}", RuntimeWarning, stacklevel=4
-        )
-
-
-def _check_hooks(info: BackendInfo, entry: EntryPoint, manager: pluggy.PluginManager, plugin: object) -> None:
-    """Refuse a role without its creation hook; refuse unknown hooks unless a newer core may know them."""
-    import pluggy
-
-    implemented = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
-    lacking = sorted({f"omniq_create_{role.key}" for role in info.roles} - implemented)
-    problems = [f"it declares roles without their hooks: {', '.join(lacking)}"] if lacking else []
-    if tuple(info.api_version) <= BACKEND_API:
-        try:
-            manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            problems.append(str(error))
-    if problems:
-        raise PluginError(
-            f"The backend {entry.name!r} ({_origin(entry)}) is broken: {'; '.join(problems)}. {_report(info)}"
-        )
