@@ -11,8 +11,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from omniq.models.record import Enqueued
-from omniq_sqlite.rows import BODY_COLUMNS, EVENT_COLUMNS, body_values
-from omniq_sqlite.transitions import NEW_COLUMNS, add_one, new_values, next_seq
+from omniq_sqlite.rows import EVENT_COLUMNS, body_values, is_large
+from omniq_sqlite.transitions import ADD_BODY, NEW_COLUMNS, add_one, new_values, next_seq
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,24 +42,23 @@ def _enqueue_new(connection: sqlite3.Connection, ledger: Ledger, specs: Sequence
     size = len(specs)
     try:
         connection.execute(
-            _insert("task", NEW_COLUMNS, size),
+            _insert(size),
             list(chain.from_iterable([new_values(spec, seq, now) for seq, spec in enumerate(specs, first)])),
         )
     except sqlite3.IntegrityError:
         return False  # the statement was undone as a whole
-    connection.execute(
-        _insert("body", f"seq, {BODY_COLUMNS}", size),
-        list(chain.from_iterable([(seq, *body_values(spec.body)) for seq, spec in enumerate(specs, first)])),
-    )
+    large = [(seq, *body_values(spec.body)[-2:]) for seq, spec in enumerate(specs, first) if is_large(spec.body)]
+    if large:
+        connection.executemany(ADD_BODY, large)
     for table in ledger.tables(terminal=False):
         connection.execute(_NOTE.format(table=table), (first, first + size - 1))
     return True
 
 
 @cache
-def _insert(table: str, columns: str, rows: int) -> str:
-    marks = f"({', '.join('?' * (columns.count(',') + 1))})"
-    return f"INSERT INTO {table} ({columns}) VALUES {', '.join([marks] * rows)}"  # noqa: S608
+def _insert(rows: int) -> str:
+    marks = f"({', '.join('?' * (NEW_COLUMNS.count(',') + 1))})"
+    return f"INSERT INTO task ({NEW_COLUMNS}) VALUES {', '.join([marks] * rows)}"  # noqa: S608
 
 
 _NOTE = (

@@ -28,14 +28,14 @@ _VIEWS = {
 
 
 def task_conditions(wanted: TaskFilter | None, now: int) -> tuple[str, dict[str, Any]]:
-    """Return the condition on `task` and `body` rows, and its parameters."""
+    """Return the condition on `task` rows, and its parameters."""
     conditions: list[str] = []
     parameters: dict[str, Any] = {"now": now}
     if wanted is None:
         return "1", parameters
     if wanted.states is not None:
         conditions.append(f"({' OR '.join(sorted(_VIEWS[state] for state in wanted.states)) or '0'})")
-    for column, values in (("task.queue", wanted.queues), ("body.func", wanted.funcs), ("task.id", wanted.ids)):
+    for column, values in (("task.queue", wanted.queues), ("task.func", wanted.funcs), ("task.id", wanted.ids)):
         if values is not None:
             conditions.append(_one_of(column, values, parameters))
     for column, operator, value in (

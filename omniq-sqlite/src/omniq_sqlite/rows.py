@@ -25,6 +25,7 @@ __all__ = [
     "decoded",
     "event_from",
     "event_values",
+    "is_large",
     "record_from",
     "stored",
 ]
@@ -37,17 +38,20 @@ _HEAD = (
     "nominal_at", "pinned", "ready_at", "enqueued_at", "state", "attempts", "epoch", "nonce", "version", "lease_until",
     "worker", "cancel_requested", "started_at", "finished_at", "error",
 )  # fmt: skip
-_BODY = ("func", "codec", "args", "kwargs", "headers", "timeout_ms", "result_ttl_ms")
+_BODY = ("func", "codec", "headers", "timeout_ms", "result_ttl_ms", "args", "kwargs")
 _EVENT = (
     "task", "seq", "version", "type", "at", "queue", "state", "attempt", "epoch", "ready_at", "worker", "error",
     "duration_ms",
 )  # fmt: skip
+LARGE = 2000
+"""Bytes of arguments; more than that would not fit well on the page of the head."""
 TASK_COLUMNS = ", ".join(_HEAD)
 BODY_COLUMNS = ", ".join(_BODY)
 EVENT_COLUMNS = ", ".join(_EVENT)
 TASK_QUERY = (
-    f"SELECT {', '.join(f'task.{name}' for name in _HEAD)}, {', '.join(f'body.{name}' for name in _BODY)} "  # noqa: S608
-    "FROM task LEFT JOIN body ON body.seq = task.seq"
+    f"SELECT {', '.join(f'task.{name}' for name in (*_HEAD, *_BODY[:-2]))}, "  # noqa: S608
+    "coalesce(task.args, (SELECT args FROM body WHERE body.seq = task.seq)), "
+    "coalesce(task.kwargs, (SELECT kwargs FROM body WHERE body.seq = task.seq)) FROM task"
 )
 """Selects what `record_from` reads."""
 
@@ -70,12 +74,17 @@ def body_values(body: TaskBody) -> tuple[Any, ...]:
     return (
         body.func,
         codec,
-        stored(body.args, codec),
-        stored(body.kwargs, codec),
         json.dumps(dict(body.headers)) if body.headers else None,
         body.timeout_ms,
         body.result_ttl_ms,
+        stored(body.args, codec),
+        stored(body.kwargs, codec),
     )
+
+
+def is_large(body: TaskBody) -> bool:
+    """Tell whether the arguments are kept in a row of their own, so that a transition does not rewrite them."""
+    return len(body.args) + len(body.kwargs) > LARGE
 
 
 def body_from(values: Sequence[Any]) -> TaskBody:
@@ -84,7 +93,7 @@ def body_from(values: Sequence[Any]) -> TaskBody:
     Raises:
         StoreFormatError: The body's row is missing or damaged.
     """
-    func, codec, args, kwargs, headers, timeout_ms, result_ttl_ms = values
+    func, codec, headers, timeout_ms, result_ttl_ms, args, kwargs = values
     try:
         return TaskBody(
             func=func,
@@ -102,13 +111,15 @@ def body_from(values: Sequence[Any]) -> TaskBody:
 def record_from(row: Sequence[Any]) -> TaskRecord:
     """Make a record from a row of `TASK_QUERY`; a damaged body is shown as it is rather than raised."""
     head = dict(zip(_HEAD, row, strict=False))
-    head["state"] = STATES[head["state"]]
+    head["state"] = state = STATES[head["state"]]
+    if state is not TaskStatus.RUNNING:
+        head["worker"] = None
     head["pinned"] = bool(head["pinned"])
     head["cancel_requested"] = bool(head["cancel_requested"])
     try:
         body = body_from(row[len(_HEAD) :])
     except StoreFormatError:
-        func, codec, args, kwargs, *_ = row[len(_HEAD) :]
+        func, codec, *_, args, kwargs = row[len(_HEAD) :]
         body = TaskBody(func=str(func or ""), codec=str(codec or ""), args=_raw(args), kwargs=_raw(kwargs))
     return TaskRecord(body=body, **head)
 

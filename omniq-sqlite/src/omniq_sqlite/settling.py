@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from omniq_sqlite import transitions
-from omniq_sqlite.ledger import PUT_RESULT, put_results
+from omniq_sqlite.ledger import PUT_RESULT
 from omniq_sqlite.rows import EVENT_COLUMNS
 
 if TYPE_CHECKING:
@@ -19,59 +19,77 @@ if TYPE_CHECKING:
 
 __all__ = ["complete", "heartbeat"]
 
-# `given` are the current runs among the tokens that are not part of a series; its two users must agree.
-_GIVEN = """
-json_each(?1) AS given CROSS JOIN task ON task.seq = json_extract(given.value, '$[0]')
-WHERE task.state = 1 AND task.series_id IS NULL AND task.epoch = json_extract(given.value, '$[1]')
-    AND task.nonce = json_extract(given.value, '$[2]') AND task.id = json_extract(given.value, '$[3]')
-"""
-_COUNT = f"SELECT count(DISTINCT task.seq) FROM {_GIVEN}"  # noqa: S608
-_NOTE = (
-    f"INSERT OR IGNORE INTO {{table}} ({EVENT_COLUMNS}) "  # noqa: S608
-    "SELECT task.id, task.seq, task.version + 1, 'COMPLETED', ?2, task.queue, 'COMPLETED', task.attempts, task.epoch, "
-    f"NULL, task.worker, NULL, ?2 - task.started_at FROM {_GIVEN}"
-)
+# Tokens that differ only in seq share a statement; nearly always that is the whole batch, since they are of one claim.
 _COMPLETE = """
-UPDATE task SET state = 2, version = version + 1, lease_until = NULL, worker = NULL, cancel_requested = 0, finished_at = ?2
-WHERE seq IN (SELECT json_extract(value, '$[0]') FROM json_each(?1))
+UPDATE task SET state = 2, version = version + 1, lease_until = NULL, cancel_requested = 0, finished_at = ?4
+WHERE seq IN (SELECT value FROM json_each(?1)) AND state = 1 AND epoch = ?2 AND nonce = ?3 AND series_id IS NULL
 """
+_SAME = """
+SELECT count(*) FROM json_each(?1) AS given
+CROSS JOIN task ON task.seq = json_extract(given.value, '$[0]') AND task.id = json_extract(given.value, '$[1]')
+"""
+_NOTE = (
+    f"INSERT OR IGNORE INTO {{table}} ({EVENT_COLUMNS}) "
+    "SELECT id, seq, version, 'COMPLETED', ?2, queue, 'COMPLETED', attempts, epoch, NULL, worker, NULL, ?2 - started_at "
+    "FROM task WHERE seq IN (SELECT value FROM json_each(?1))"
+)
 _PUT_JSON = PUT_RESULT.format(
     source="""
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), 'COMPLETED', 'json',
-        json_extract(value, '$[3]'), NULL, json_extract(value, '$[4]'), ?2, ?2 + json_extract(value, '$[4]')
-    FROM json_each(?1) WHERE true
+    SELECT task.id, task.seq, task.epoch, 'COMPLETED', 'json', json_extract(given.value, '$[2]'), NULL,
+        json_extract(given.value, '$[3]'), ?2, ?2 + json_extract(given.value, '$[3]')
+    FROM json_each(?1) AS given
+    CROSS JOIN task ON task.seq = json_extract(given.value, '$[0]') AND task.id = json_extract(given.value, '$[1]')
+    WHERE true
     """
 )
 
 
 def complete(connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int) -> list[SettleReply]:
     """Complete runs; a batch in which any token is stale, or any task in a series, goes one by one."""
-    tokens = json.dumps([(*item.token, item.id) for item in items])
-    (matching,) = connection.execute(_COUNT, (tokens,)).fetchone()
-    if matching != len(items):
-        return transitions.complete(connection, ledger, items, now)
+    connection.execute("SAVEPOINT complete")
+    if _complete_all(connection, ledger, items, now):
+        connection.execute("RELEASE complete")
+        return ["ok"] * len(items)
+    connection.execute("ROLLBACK TO complete")
+    connection.execute("RELEASE complete")
+    return transitions.complete(connection, ledger, items, now)
+
+
+def _complete_all(connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int) -> bool:
+    groups: dict[tuple[int, str], list[int]] = {}
+    for item in items:
+        seq, epoch, nonce = item.token
+        groups.setdefault((epoch, nonce), []).append(seq)
+    for (epoch, nonce), seqs in groups.items():
+        if connection.execute(_COMPLETE, (json.dumps(seqs), epoch, nonce, now)).rowcount != len(seqs):
+            return False
+    if not _put(connection, ledger, items, now):
+        return False
+    every = json.dumps([item.token.seq for item in items])
     for table in ledger.tables(terminal=True):
-        connection.execute(_NOTE.format(table=table), (tokens, now))
-    connection.execute(_COMPLETE, (tokens, now))
+        connection.execute(_NOTE.format(table=table), (every, now))
+    return True
+
+
+def _put(connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int) -> bool:
+    """Store the results, and check on the way that every id belongs to its token."""
+    results = [item.result for item in items]
+    if ledger.has_results and all(result is not None and result.codec == "json" for result in results):
+        rows = [(item.token.seq, item.id, _text(item.result), item.result.ttl_ms) for item in items]  # type: ignore[union-attr]
+        return connection.execute(_PUT_JSON, (json.dumps(rows), now)).rowcount == len(items)
+    pairs = json.dumps([(item.token.seq, item.id) for item in items])
+    if connection.execute(_SAME, (pairs,)).fetchone()[0] != len(items):
+        return False
     if ledger.has_results:
-        _put(connection, [item.result for item in items if item.result is not None], now)
-        without = [item.id for item in items if item.result is None]
-        for task_id in without:
-            record = transitions.load(connection, task_id)
+        for item in items:
+            record = transitions.load(connection, item.id)
             if record is not None:
-                ledger.settle(connection, record, None, now)
-    return ["ok"] * len(items)
+                ledger.settle(connection, record, item.result, now)
+    return True
 
 
-def _put(connection: sqlite3.Connection, results: Sequence[ResultRecord], now: int) -> None:
-    if any(result.codec != "json" for result in results):
-        put_results(connection, results, now)
-        return
-    rows = [
-        (result.id, result.seq, result.epoch, None if result.value is None else result.value.decode(), result.ttl_ms)
-        for result in results
-    ]
-    connection.execute(_PUT_JSON, (json.dumps(rows), now))
+def _text(result: ResultRecord | None) -> str | None:
+    return None if result is None or result.value is None else result.value.decode()
 
 
 def heartbeat(

@@ -100,7 +100,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         return await self._write(claiming.claim, *arguments, now=now, kinds=EVENTS)
 
     async def held(self, worker: str, claim_id: str) -> list[Grant]:
-        return await self._write(claiming.held, worker, claim_id)
+        return await self._database.write(lambda connection: claiming.held(connection, worker, claim_id))
 
     async def heartbeat(
         self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None = None
@@ -171,8 +171,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
 
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
         condition, parameters = task_conditions(filter, host_time() if now is None else now)
-        source = "task" if filter is None or filter.funcs is None else "task LEFT JOIN body ON body.seq = task.seq"
-        ((count,),) = await self._database.read(f"SELECT count(*) FROM {source} WHERE {condition}", parameters)  # noqa: S608
+        ((count,),) = await self._database.read(f"SELECT count(*) FROM task WHERE {condition}", parameters)  # noqa: S608
         return int(count)
 
     async def purge(

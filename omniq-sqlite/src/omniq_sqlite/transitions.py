@@ -13,7 +13,7 @@ from omniq.models.event import Event, EventType
 from omniq.models.record import Enqueued
 from omniq.models.status import TaskStatus
 from omniq.storage import transitions
-from omniq_sqlite.rows import BODY_COLUMNS, CODES, TASK_QUERY, body_values, record_from
+from omniq_sqlite.rows import BODY_COLUMNS, CODES, TASK_QUERY, body_values, is_large, record_from
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from omniq_sqlite.ledger import Ledger
 
 __all__ = [
+    "ADD_BODY",
     "NEW_COLUMNS",
     "add_one",
     "cancel",
@@ -51,11 +52,11 @@ __all__ = [
 
 NEW_COLUMNS = (
     "seq, id, queue, priority, ready_at, eta, max_attempts, unique_key, expires_at, interval_ms, series_id, nominal_at, "
-    "pinned, enqueued_at"
+    f"pinned, enqueued_at, {BODY_COLUMNS}"
 )
 """What a new task's row does not have by default."""
-_ADD_TASK = f"INSERT INTO task ({NEW_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608
-_ADD_BODY = f"INSERT INTO body (seq, {BODY_COLUMNS}) VALUES ({', '.join('?' * 8)})"  # noqa: S608
+_ADD_TASK = f"INSERT INTO task ({NEW_COLUMNS}) VALUES ({', '.join('?' * 21)})"  # noqa: S608
+ADD_BODY = "INSERT INTO body (seq, args, kwargs) VALUES (?, ?, ?)"
 
 _STALE = f"{TASK_QUERY} WHERE task.state = 1 AND task.queue IN (SELECT value FROM json_each(?)) AND task.lease_until <= ?"
 _EXPIRED = (
@@ -82,6 +83,9 @@ def new_values(spec: TaskSpec, seq: int, now: int) -> tuple[object, ...]:
     if spec.interval_ms is not None:
         series_id = spec.id if series_id is None else series_id
         nominal_at = ready_at if nominal_at is None else nominal_at
+    body = body_values(spec.body)
+    if is_large(spec.body):
+        body = (*body[:-2], None, None)
     return (
         seq,
         spec.id,
@@ -97,6 +101,7 @@ def new_values(spec: TaskSpec, seq: int, now: int) -> tuple[object, ...]:
         nominal_at,
         spec.pinned,
         now,
+        *body,
     )
 
 
@@ -116,7 +121,8 @@ def add_one(connection: sqlite3.Connection, ledger: Ledger, spec: TaskSpec, now:
     seq = next_seq(connection)
     values = new_values(spec, seq, now)
     connection.execute(_ADD_TASK, values)
-    connection.execute(_ADD_BODY, (seq, *body_values(spec.body)))
+    if is_large(spec.body):
+        connection.execute(ADD_BODY, (seq, *body_values(spec.body)[-2:]))
     ledger.note(connection, [_enqueued(spec, seq, values[4], now)])
     return Enqueued(spec.id, created=True)
 
@@ -150,6 +156,8 @@ def take(
     following = transitions.successor(record, step, now)
     event = transitions.apply(record, step, now)
     changes = {**step.changes, "version": record.version}
+    if record.worker is None:
+        changes.pop("worker", None)  # the row keeps the latest worker
     if "state" in changes:
         changes["state"] = CODES[record.state]
     columns = ", ".join(f"{name} = ?" for name in changes)

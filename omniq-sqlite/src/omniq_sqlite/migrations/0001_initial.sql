@@ -15,7 +15,7 @@ CREATE TABLE task (
     nonce TEXT NOT NULL DEFAULT '',
     version INTEGER NOT NULL DEFAULT 1,
     lease_until INTEGER,
-    worker TEXT,
+    worker TEXT, -- of the latest attempt; the task is with it only while it is RUNNING
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     eta INTEGER,
     expires_at INTEGER,
@@ -27,18 +27,7 @@ CREATE TABLE task (
     enqueued_at INTEGER NOT NULL,
     started_at INTEGER,
     finished_at INTEGER,
-    error TEXT
-);
-CREATE INDEX task_ready ON task (queue, priority, ready_at, seq) WHERE state = 0;
-CREATE INDEX task_expiry ON task (queue, expires_at) WHERE state = 0 AND expires_at IS NOT NULL;
-CREATE INDEX task_lease ON task (queue, lease_until) WHERE state = 1;
-CREATE UNIQUE INDEX task_unique ON task (queue, unique_key) WHERE unique_key IS NOT NULL AND state < 2;
-CREATE INDEX task_series ON task (series_id) WHERE series_id IS NOT NULL;
-CREATE INDEX task_finished ON task (finished_at, seq) WHERE finished_at IS NOT NULL;
-
--- Apart from the head, so that a transition does not rewrite a large payload. Not WITHOUT ROWID: that is slow for blobs.
-CREATE TABLE body (
-    seq INTEGER PRIMARY KEY,
+    error TEXT,
     func TEXT NOT NULL,
     codec TEXT NOT NULL,
     args,
@@ -47,6 +36,16 @@ CREATE TABLE body (
     timeout_ms INTEGER,
     result_ttl_ms INTEGER
 );
+CREATE INDEX task_ready ON task (queue, priority, ready_at, seq) WHERE state = 0;
+CREATE INDEX task_expiry ON task (queue, expires_at) WHERE state = 0 AND expires_at IS NOT NULL;
+CREATE INDEX task_lease ON task (queue, lease_until) WHERE state = 1;
+CREATE UNIQUE INDEX task_unique ON task (queue, unique_key) WHERE unique_key IS NOT NULL AND state < 2;
+CREATE INDEX task_series ON task (series_id) WHERE series_id IS NOT NULL;
+CREATE INDEX task_finished ON task (finished_at, seq) WHERE finished_at IS NOT NULL;
+
+-- Large arguments, apart from the head so that a transition does not rewrite them; task.args and task.kwargs are NULL then.
+-- Not WITHOUT ROWID: that is slow for blobs.
+CREATE TABLE body (seq INTEGER PRIMARY KEY, args, kwargs);
 
 CREATE TABLE paused (queue TEXT PRIMARY KEY) WITHOUT ROWID;
 
@@ -98,7 +97,7 @@ CREATE TABLE result (
     ttl_ms INTEGER,
     stored_at INTEGER NOT NULL,
     expires_at INTEGER
-);
+) WITHOUT ROWID;
 CREATE INDEX result_expiry ON result (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE schedule (
@@ -135,13 +134,13 @@ CREATE INDEX schedule_due ON schedule (next_run, id) WHERE paused = 0 AND next_r
 CREATE VIEW tasks AS
 SELECT
     task.id AS id,
-    body.func AS func_path,
-    CASE body.codec WHEN 'json' THEN body.args ELSE hex(body.args) END AS args,
-    CASE body.codec WHEN 'json' THEN body.kwargs ELSE hex(body.kwargs) END AS kwargs,
+    task.func AS func_path,
+    CASE task.codec WHEN 'json' THEN coalesce(task.args, body.args) ELSE hex(coalesce(task.args, body.args)) END AS args,
+    CASE task.codec WHEN 'json' THEN coalesce(task.kwargs, body.kwargs) ELSE hex(coalesce(task.kwargs, body.kwargs)) END AS kwargs,
     CASE task.state WHEN 0 THEN 'PENDING' WHEN 1 THEN 'RUNNING' WHEN 2 THEN 'COMPLETED' WHEN 3 THEN 'FAILED' ELSE 'CANCELLED' END AS status,
     task.attempts AS attempts,
     task.max_attempts - 1 AS max_retries,
-    body.timeout_ms / 1000.0 AS timeout,
+    task.timeout_ms / 1000.0 AS timeout,
     strftime('%Y-%m-%d %H:%M:%f', task.eta / 1000.0, 'unixepoch') AS eta,
     task.interval_ms AS interval,
     strftime('%Y-%m-%d %H:%M:%f', task.enqueued_at / 1000.0, 'unixepoch') AS enqueued_at,
@@ -150,7 +149,7 @@ SELECT
     CASE task.state WHEN 3 THEN strftime('%Y-%m-%d %H:%M:%f', task.finished_at / 1000.0, 'unixepoch') END AS failed_at,
     CASE result.codec WHEN 'json' THEN result.value ELSE hex(result.value) END AS result,
     coalesce(result.error, task.error) AS error,
-    task.worker AS worker_id,
+    CASE task.state WHEN 1 THEN task.worker END AS worker_id,
     task.queue AS queue,
     task.priority AS priority,
     task.unique_key AS unique_key,
