@@ -97,8 +97,10 @@ def install(tmp_path, monkeypatch):
 
     monkeypatch.setattr(plugins, "_scan", scan_folder)
     plugins._warn_of_foreign_omniq.cache_clear()
+    plugins._load.cache_clear()
     installer = Installer(folder)
     yield installer
     for name in installer.modules:
         sys.modules.pop(name, None)
     plugins._warn_of_foreign_omniq.cache_clear()
+    plugins._load.cache_clear()

@@ -130,6 +130,16 @@ def test_a_bad_url_is_shown_without_its_password():
     assert "hunter2" not in text
 
 
+def test_a_bad_url_does_not_hide_other_faults():
+    config = BackendConfig(backend_type="file", url="file://results", options={"base_dri": "x"})
+    with pytest.raises(ConfigError) as caught:
+        parse_options(FolderOptions, config, split_url=lambda url: {"base_dir": path_from_url(url, "file")})
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "Invalid configuration of the file backend, 2 faults:"
+    assert lines[1].startswith("  - url: 'file://results' has no path")
+    assert lines[2] == "  - base_dri: unknown key. Did you mean 'base_dir'? Known keys: base_dir"
+
+
 def test_a_backend_without_urls_refuses_one():
     with pytest.raises(ConfigError, match="url: 'x' is of no use here: this backend takes none"):
         parse_options(Options, BackendConfig(backend_type="memory", url="x"))

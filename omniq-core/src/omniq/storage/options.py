@@ -25,7 +25,7 @@ from urllib.parse import unquote
 import attrs
 
 from omniq.errors import ConfigError
-from omniq.models.faults import Fault, invalid
+from omniq.models.faults import Fault
 from omniq.models.redaction import redact_text, show
 
 if TYPE_CHECKING:
@@ -72,12 +72,14 @@ def parse_options(
     """
     from omniq.models.structuring import structure
 
-    subject = f"configuration of the {config.backend_type} backend"
-    in_url = _split(config.url, split_url, subject)
+    in_url, found = _split(config.url, split_url)
     given = {key: value for key, value in config.options.items() if value is not None}
     faults = [_conflict(into, key, in_url[key], given[key]) for key in sorted(in_url.keys() & given.keys())]
     nones = {key: None for key, value in config.options.items() if value is None and _takes_none(into, key)}
-    return structure({**nones, **in_url, **given}, into, subject, found=[fault for fault in faults if fault])
+    found += [fault for fault in faults if fault is not None]
+    return structure(
+        {**nones, **in_url, **given}, into, f"configuration of the {config.backend_type} backend", found=found
+    )
 
 
 def _takes_none(into: type, key: str) -> bool:
@@ -91,18 +93,19 @@ def _takes_none(into: type, key: str) -> bool:
 
 
 def _split(
-    url: str | None, split_url: Callable[[str], Mapping[str, object]] | None, subject: str
-) -> Mapping[str, object]:
+    url: str | None, split_url: Callable[[str], Mapping[str, object]] | None
+) -> tuple[Mapping[str, object], list[Fault]]:
+    """Return the values in the url, and the fault of a url that cannot be read."""
     if url is None:
-        return {}
+        return {}, []
     if split_url is None:
-        raise invalid(subject, [Fault("url", f"{show(url)} is of no use here: this backend takes none. Leave it out")])
+        return {}, [Fault("url", f"{show(url)} is of no use here: this backend takes none. Leave it out")]
     try:
-        return {key: value for key, value in split_url(url).items() if value is not None}
-    except ConfigError:
-        raise
+        return {key: value for key, value in split_url(url).items() if value is not None}, []
+    except ConfigError as error:
+        return {}, [Fault("", str(error))]
     except ValueError as error:
-        raise invalid(subject, [Fault("url", f"{show(url)}: {redact_text(str(error))}")]) from None
+        return {}, [Fault("url", f"{show(url)}: {redact_text(str(error))}")]
 
 
 def _conflict(into: type, key: str, in_url: object, given: object) -> Fault | None:

@@ -228,13 +228,13 @@ def _warn_of_foreign_omniq() -> None:
         warnings.warn(warning, RuntimeWarning, stacklevel=3)
 
 
-def _entry_points(group: str, name: str | None = None) -> list[EntryPoint]:
+def _entry_points(group: str, name: str | None = None) -> tuple[EntryPoint, ...]:
     """Return the installed entry points, by name; what was installed since the last look is found too."""
     found = _scan(group, tuple(sys.path))
     if name is None or not any(entry.name == name for entry in found):
         _scan.cache_clear()
         found = _scan(group, tuple(sys.path))
-    return [entry for entry in found if name in {None, entry.name}]
+    return tuple(entry for entry in found if name in {None, entry.name})
 
 
 @functools.lru_cache(maxsize=4)
@@ -245,8 +245,9 @@ def _scan(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
-def _load(found: list[EntryPoint]) -> Backend:
-    """Import the one plugin that these entry points name, and check that it fits this core."""
+@functools.lru_cache(maxsize=32)
+def _load(found: tuple[EntryPoint, ...]) -> Backend:
+    """Import the one plugin that these entry points name, and check that it fits this core. Failures are not cached."""
     entry = found[0]
     if len({origin(other) for other in found}) > 1:
         owners = ", ".join(sorted(origin(other) for other in found))
