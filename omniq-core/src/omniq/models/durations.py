@@ -15,7 +15,7 @@ DAY = 86_400
 
 _LONGEST = 100 * 366 * DAY
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": float(DAY), "w": 7.0 * DAY}
-_TEXT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+_TEXT = r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*"
 _FOR_EVER = frozenset({"none", "never", "null"})
 _REMEDY = "Give seconds (3600), a timedelta, or text with a unit ('90s', '15m', '24h', '30d'); None means for ever"
 
@@ -30,7 +30,7 @@ def _number_of(value: object) -> float:
             seconds = value.total_seconds()
             return int(seconds) if seconds.is_integer() else seconds
         case str():
-            match = _TEXT.fullmatch(value)
+            match = re.fullmatch(_TEXT, value)
             unit = _UNITS.get(match[2].lower()) if match else None
             if match and unit is not None:
                 seconds = float(match[1]) * unit

@@ -41,7 +41,7 @@ SETTING: Mapping[str, bool] = {"omniq_setting": True}
 
 _LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 _SHORTEST_KEY = 16
-_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_MODULE = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ def _parse_modules(value: object) -> tuple[str, ...]:
     else:
         items = [value]
     for item in items:
-        if not isinstance(item, str) or not _MODULE.fullmatch(item):
+        if not isinstance(item, str) or not re.fullmatch(_MODULE, item):
             msg = f"{show(item)} is not a module. Give dotted names such as ['my_app.tasks', 'reports']"
             raise ValueError(msg)
     return cast("tuple[str, ...]", tuple(items))

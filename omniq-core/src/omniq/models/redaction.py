@@ -10,25 +10,25 @@ __all__ = ["REDACTED", "is_secret", "redact", "redact_text", "redacted_repr", "s
 REDACTED = "***"
 _SHOWN = 80
 
+# Patterns are text because compiling them would cost every `import omniq` some milliseconds; `re` caches them.
 _WORDS = "passw|passphrase|pwd|token|secret|key|credential|authorization"
-_SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 # Greedy up to the last @, because people forget to percent-encode a password that has / or @ in it.
-_USERINFO = re.compile(r"(://[^\s:/?#@]*):(\S*)@")
+_USERINFO = r"(://[^\s:/?#@]*):(\S*)@"
 # NATS takes a bare token where other systems have the user name.
-_BARE_TOKEN = re.compile(r"\b((?:nats|tls)://)([^\s:/?#@]+)@")
-_ASSIGNMENT = re.compile(rf"([\w.-]*(?:{_WORDS})[\w.-]*\s*=\s*)[^\s&;#,]+", re.IGNORECASE)
+_LONE_USER = r"\b((?:nats|tls)://)([^\s:/?#@]+)@"
+_ASSIGNMENT = rf"(?i)([\w.-]*(?:{_WORDS})[\w.-]*\s*=\s*)[^\s&;#,]+"
 
 
 def is_secret(name: str) -> bool:
     """Tell whether an option of this name holds a secret (password, token, secret, key, credential)."""
-    return _SECRET_NAME.search(name) is not None
+    return re.search(_WORDS, name, re.IGNORECASE) is not None
 
 
 def redact_text(text: str) -> str:
     """Return the text with the passwords of URLs, and the values of `password=...` and its like, replaced."""
-    text = _USERINFO.sub(rf"\1:{REDACTED}@", text)
-    text = _BARE_TOKEN.sub(rf"\1{REDACTED}@", text)
-    return _ASSIGNMENT.sub(rf"\1{REDACTED}", text)
+    text = re.sub(_USERINFO, rf"\1:{REDACTED}@", text)
+    text = re.sub(_LONE_USER, rf"\1{REDACTED}@", text)
+    return re.sub(_ASSIGNMENT, rf"\1{REDACTED}", text)
 
 
 def redact(value: object, name: str = "") -> object:
