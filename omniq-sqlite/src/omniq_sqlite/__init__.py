@@ -1,1 +1,1 @@
-"""The SQLite backend of OmniQ."""
+"""OmniQ on SQLite: all four roles in one database file, for the processes of one host."""

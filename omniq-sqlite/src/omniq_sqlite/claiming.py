@@ -64,7 +64,7 @@ _NOTE = (
 )
 
 
-def claim(  # noqa: PLR0913 - the parameters of TaskQueue.claim
+def claim(
     connection: sqlite3.Connection,
     ledger: Ledger,
     queues: Sequence[str],

@@ -102,7 +102,9 @@ class Database:
         except ValueError as error:  # aiosqlite's answer when it was closed meanwhile
             raise self._closed() from error
 
-    async def wait_until(self, kind: str, look: Callable[[], Awaitable[tuple[T | None, float]]], timeout: float) -> T | None:
+    async def wait_until(
+        self, kind: str, look: Callable[[], Awaitable[tuple[T | None, float]]], timeout: float
+    ) -> T | None:
         """Call `look` now and whenever a commit of this kind may have changed its answer.
 
         Args:
@@ -113,19 +115,22 @@ class Database:
         Returns:
             The answer, or None if the time ran out or the store was closed.
         """
+        if self._reader is None:
+            raise self._closed()
         deadline = time.monotonic() + timeout
         self._hang_bell(kind)
-        while True:
+        while self._reader is not None:
             bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters[kind].add(bell)
             try:
                 answer, patience = await look()
                 remaining = deadline - time.monotonic()
-                if answer is not None or remaining <= 0 or self._users == 0:
+                if answer is not None or remaining <= 0:
                     return answer
                 await asyncio.wait((bell,), timeout=max(0.0, min(patience, remaining, SAFETY_NET)))
             finally:
                 self._waiters[kind].discard(bell)
+        return None
 
     def _hang_bell(self, kind: str) -> None:
         if kind not in self._bells:

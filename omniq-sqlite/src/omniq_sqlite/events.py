@@ -47,7 +47,9 @@ class SQLiteEventStorage(SQLiteRole, EventStorage):
 
     async def tail(self, *, after: str | None = None, filter: EventFilter | None = None) -> AsyncIterator[Event]:
         if after is None:
-            ((after,),) = await self._database.read("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'event'")
+            ((after,),) = await self._database.read(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'event'"
+            )
         position = str(after)
 
         async def look() -> tuple[list[Event] | None, float]:
@@ -60,13 +62,18 @@ class SQLiteEventStorage(SQLiteRole, EventStorage):
 
     async def trim(self, before: int, limit: int = 1000) -> int:
         return await self._database.write(
-            lambda connection: connection.execute(
-                "DELETE FROM event WHERE pos IN (SELECT pos FROM event WHERE at < ? ORDER BY pos LIMIT ?)", (before, limit)
-            ).rowcount
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM event WHERE pos IN (SELECT pos FROM event WHERE at < ? ORDER BY pos LIMIT ?)",
+                    (before, limit),
+                ).rowcount
+            )
         )
 
 
 def _position(text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise ConfigError(f"after: {text!r} is not a position of this event storage; pass an Event.position that it gave.")
+        raise ConfigError(
+            f"after: {text!r} is not a position of this event storage; pass an Event.position that it gave."
+        )
     return int(text)

@@ -30,6 +30,9 @@ _KINDS: dict[int, tuple[type[StorageError], str]] = {
     sqlite3.SQLITE_READONLY: (StorageError, "The file or its folder may not be written to; check their permissions."),
     sqlite3.SQLITE_FULL: (StorageError, "The disk is full; nothing was changed. Free some space and try again."),
     sqlite3.SQLITE_IOERR: (OutcomeUnknownError, "The disk reported an error, so it is unknown what was written."),
-    sqlite3.SQLITE_CORRUPT: (StoreFormatError, "The file is damaged; check it with `omniq doctor` and restore a backup."),
+    sqlite3.SQLITE_CORRUPT: (
+        StoreFormatError,
+        "The file is damaged; check it with `omniq doctor` and restore a backup.",
+    ),
     sqlite3.SQLITE_NOTADB: (StoreFormatError, "The file is not an SQLite database; give OmniQ a file of its own."),
 }

@@ -68,9 +68,7 @@ class Ledger:
         if not self.has_events or not self.has_results:
             connection.executemany(_ADD_ENTRY, map(event_values, events))
 
-    def settle(
-        self, connection: sqlite3.Connection, record: TaskRecord, given: ResultRecord | None, now: int
-    ) -> None:
+    def settle(self, connection: sqlite3.Connection, record: TaskRecord, given: ResultRecord | None, now: int) -> None:
         """Write the result of a task that has just ended: what the worker gave, with the state that it really got."""
         if not self.has_results:
             return

@@ -60,10 +60,12 @@ class SQLiteResultStorage(SQLiteRole, ResultStorage):
 
     async def purge_expired(self, limit: int = 1000, *, now: int | None = None) -> int:
         return await self._database.write(
-            lambda connection: connection.execute(
-                "DELETE FROM result WHERE id IN (SELECT id FROM result WHERE expires_at <= ? LIMIT ?)",
-                (host_time() if now is None else now, limit),
-            ).rowcount
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM result WHERE id IN (SELECT id FROM result WHERE expires_at <= ? LIMIT ?)",
+                    (host_time() if now is None else now, limit),
+                ).rowcount
+            )
         )
 
 

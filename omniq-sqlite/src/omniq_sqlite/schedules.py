@@ -50,14 +50,16 @@ class SQLiteScheduleStorage(SQLiteRole, ScheduleStorage):
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> builtins.list[Schedule]:
         rows = await self._database.read(
-            f"{_SELECT} WHERE (:after IS NULL OR id > :after) ORDER BY id LIMIT :limit", {"after": after, "limit": limit}
+            f"{_SELECT} WHERE (:after IS NULL OR id > :after) ORDER BY id LIMIT :limit",
+            {"after": after, "limit": limit},
         )
         return [_schedule(row) for row in rows]
 
     async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
         return await self._database.write(
             lambda connection: [
-                connection.execute("DELETE FROM schedule WHERE id = ?", (schedule_id,)).rowcount > 0 for schedule_id in ids
+                connection.execute("DELETE FROM schedule WHERE id = ?", (schedule_id,)).rowcount > 0
+                for schedule_id in ids
             ]
         )
 

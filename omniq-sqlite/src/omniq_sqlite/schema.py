@@ -71,6 +71,8 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
 
 def _statements(number: int) -> list[str]:
     (script,) = [
-        entry for entry in files("omniq_sqlite").joinpath("migrations").iterdir() if entry.name.startswith(f"{number:04}_")
+        entry
+        for entry in files("omniq_sqlite").joinpath("migrations").iterdir()
+        if entry.name.startswith(f"{number:04}_")
     ]
     return [part for part in script.read_text("utf-8").split(";\n") if part.strip()]

@@ -44,7 +44,9 @@ _PUT_JSON = PUT_RESULT.format(
 )
 
 
-def complete(connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int) -> list[SettleReply]:
+def complete(
+    connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int
+) -> list[SettleReply]:
     """Complete runs; a batch in which any token is stale, or any task in a series, goes one by one."""
     connection.execute("SAVEPOINT complete")
     if _complete_all(connection, ledger, items, now):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -18,12 +19,14 @@ from omniq_sqlite.ledger import Ledger
 from omniq_sqlite.role import SQLiteRole
 from omniq_sqlite.rows import CODES, EVENT_COLUMNS, STATES, TASK_QUERY, event_from, record_from
 from omniq_sqlite.schedules import advance
+from omniq_sqlite.upkeep import back_up, find_damage
 from omniq_sqlite.wake import DONE, EVENTS, WORK
 
 if TYPE_CHECKING:
     import builtins
     import sqlite3
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from omniq.models.event import Event
     from omniq.models.record import (
@@ -73,7 +76,9 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         check_specs(specs, self.capabilities)
         return await self._write(enqueue, specs, now=now, kinds=WORK + EVENTS)
 
-    async def fire(self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None) -> list[Enqueued] | None:
+    async def fire(
+        self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
+    ) -> list[Enqueued] | None:
         if Role.SCHEDULE_STORAGE not in self._ledger.joined:
             return await super().fire(specs, advance, now=now)
         check_specs(specs, self.capabilities)
@@ -141,7 +146,9 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
     async def queues(self, *, now: int | None = None) -> list[QueueStats]:
         now = host_time() if now is None else now
         rows = await self._database.read(_STATS, {"now": now})
-        return [QueueStats(name=row[0], paused=bool(row[1]), **dict(zip(_COUNTS, row[2:], strict=True))) for row in rows]
+        return [
+            QueueStats(name=row[0], paused=bool(row[1]), **dict(zip(_COUNTS, row[2:], strict=True))) for row in rows
+        ]
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
         rows = await self._database.read(
@@ -229,7 +236,17 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
             lambda connection: connection.executemany("DELETE FROM outbox WHERE seq = ? AND version = ?", keys)
         )
 
-    def _write(self, operation: Callable[..., T], *arguments: Any, now: int | None = None, kinds: str = "") -> Awaitable[T]:
+    async def backup(self, destination: Path) -> None:
+        """Write a consistent copy of the store, with all roles in it, while it is in use; see `Upkeep`."""
+        await asyncio.to_thread(back_up, self._database.path, destination)
+
+    async def integrity(self) -> builtins.list[str]:
+        """Return what is damaged in the store; see `Upkeep`."""
+        return await asyncio.to_thread(find_damage, self._database.path)
+
+    def _write(
+        self, operation: Callable[..., T], *arguments: Any, now: int | None = None, kinds: str = ""
+    ) -> Awaitable[T]:
         ledger = self._ledger
         return self._database.write(
             lambda connection: operation(connection, ledger, *arguments, now=host_time() if now is None else now), kinds
@@ -282,9 +299,7 @@ def _fire(
     return enqueue(connection, ledger, specs, now) if advance(connection, step) else None
 
 
-def _purge(
-    connection: sqlite3.Connection, codes: list[int], before: int, pinned_before: int, limit: int
-) -> list[str]:
+def _purge(connection: sqlite3.Connection, codes: list[int], before: int, pinned_before: int, limit: int) -> list[str]:
     rows = connection.execute(
         "SELECT seq, id FROM task WHERE finished_at < CASE pinned WHEN 0 THEN ?1 ELSE ?2 END AND finished_at < max(?1, ?2) "
         "AND state IN (SELECT value FROM json_each(?3)) "

@@ -58,7 +58,9 @@ NEW_COLUMNS = (
 _ADD_TASK = f"INSERT INTO task ({NEW_COLUMNS}) VALUES ({', '.join('?' * 21)})"  # noqa: S608
 ADD_BODY = "INSERT INTO body (seq, args, kwargs) VALUES (?, ?, ?)"
 
-_STALE = f"{TASK_QUERY} WHERE task.state = 1 AND task.queue IN (SELECT value FROM json_each(?)) AND task.lease_until <= ?"
+_STALE = (
+    f"{TASK_QUERY} WHERE task.state = 1 AND task.queue IN (SELECT value FROM json_each(?)) AND task.lease_until <= ?"
+)
 _EXPIRED = (
     f"{TASK_QUERY} WHERE task.state = 0 AND task.queue IN (SELECT value FROM json_each(?)) AND task.expires_at <= ?"
 )
@@ -211,7 +213,9 @@ def holder(connection: sqlite3.Connection, queue: str, unique_key: str) -> TaskR
     return None if row is None else record_from(row)
 
 
-def complete(connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int) -> list[SettleReply]:
+def complete(
+    connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int
+) -> list[SettleReply]:
     """Complete each run."""
     return [
         _settle(connection, ledger, item.id, item.token, lambda r: transitions.complete(r, now), now, item.result, "ok")
@@ -288,5 +292,3 @@ def fail_damaged(connection: sqlite3.Connection, ledger: Ledger, seq: int, reaso
     """End a claimed task that cannot be decoded, so that it never blocks its queue; its row stays for a person to see."""
     record = record_from(connection.execute(f"{TASK_QUERY} WHERE task.seq = ?", (seq,)).fetchone())
     take(connection, ledger, record, transitions.fail(record, now, error=reason, retry_at=None), now)
-
-
