@@ -9,6 +9,7 @@
     ├── CapabilityError
     ├── SerializationError (TypeError)
     ├── LimitExceededError (ValueError)
+    ├── ScheduleNotFoundError (LookupError)
     ├── SyncInAsyncError (RuntimeError)
     ├── StorageError
     │   ├── StoreClosedError
@@ -39,6 +40,7 @@ __all__ = [
     "OutcomeUnknownError",
     "PluginError",
     "ResultExpiredError",
+    "ScheduleNotFoundError",
     "SerializationError",
     "StorageError",
     "StoreClosedError",
@@ -79,6 +81,10 @@ class SerializationError(OmniQError, TypeError):
 
 class LimitExceededError(OmniQError, ValueError):
     """A value is over a limit that the backend declares; nothing was stored."""
+
+
+class ScheduleNotFoundError(OmniQError, LookupError):
+    """No schedule has this id."""
 
 
 class SyncInAsyncError(OmniQError, RuntimeError):

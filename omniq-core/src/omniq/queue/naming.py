@@ -62,8 +62,8 @@ def path_of(func: Callable[..., Any]) -> str:
     if _LOCAL in qualname or _LAMBDA in qualname:
         kind = "a lambda" if _LAMBDA in qualname.rpartition(".")[2] else "defined inside another function"
         msg = (
-            f"{module}.{qualname} is {kind}, so another process cannot import it. Define it with `def` at the top level "
-            "of a module, or register it under a name of its own: @app.task(name='...')."
+            f"{module}.{qualname} is {kind}, so another process cannot import it. Define it with `def` at the top "
+            "level of a module, or register it under a name of its own: @app.task(name='...')."
         )
         raise ConfigError(msg)
     if inspect.ismethod(func) and not inspect.isclass(func.__self__):

@@ -10,18 +10,15 @@ import attrs
 
 from omniq.clock import to_millis
 from omniq.models.durations import parse_seconds, seconds_to_millis
-from omniq.models.faults import Fault, invalid
+from omniq.models.faults import Fault, invalid, unknown_key
 from omniq.models.redaction import show
+from omniq.models.task import INTERNAL_PREFIX
 
 if TYPE_CHECKING:
     from typing import TypeAlias, Unpack
 
-__all__ = ["ETA_HEADER", "Duration", "OptionArguments", "TaskOptions", "UniqueKey", "parse_options"]
+__all__ = ["CallArguments", "Duration", "TaskArguments", "TaskOptions", "UniqueKey", "parse_options"]
 
-ETA_HEADER = "omniq-eta"
-"""Holds the eta as it was given where the store's milliseconds do not say all of it."""
-
-_RESERVED = "omniq-"
 _HIGHEST_PRIORITY = 9
 
 Duration: TypeAlias = float | timedelta | str
@@ -47,6 +44,7 @@ class TaskOptions:
         delay_ms: How long after the enqueue it may start.
         eta: When it may start; only one of `delay_ms` and `eta` is set.
         headers: Free-form text by name.
+        task_id: The id of the one task that is enqueued with these options; None makes a new one.
     """
 
     queue: str = "default"
@@ -60,14 +58,15 @@ class TaskOptions:
     delay_ms: int | None = None
     eta: datetime | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    task_id: str | None = None
 
     def merged(self, given: Mapping[str, Any]) -> TaskOptions:
         """Return these options with those of a call, as `parse_options` returned them, in their place."""
         return attrs.evolve(self, **given) if given else self
 
 
-class OptionArguments(TypedDict, total=False):
-    """The options as keyword arguments; None means that an option is not given."""
+class TaskArguments(TypedDict, total=False):
+    """The options of a task as keyword arguments; None means that an option is not given."""
 
     queue: str | None
     priority: int | None
@@ -82,7 +81,13 @@ class OptionArguments(TypedDict, total=False):
     headers: Mapping[str, str] | None
 
 
-def parse_options(**arguments: Unpack[OptionArguments]) -> dict[str, Any]:
+class CallArguments(TaskArguments, total=False):
+    """The options of a single call as keyword arguments; None means that an option is not given."""
+
+    task_id: str | None
+
+
+def parse_options(**arguments: Unpack[CallArguments]) -> dict[str, Any]:
     """Check the options that are given and return them as fields of `TaskOptions`.
 
     Raises:
@@ -95,7 +100,7 @@ def parse_options(**arguments: Unpack[OptionArguments]) -> dict[str, Any]:
             continue
         parser = _PARSERS.get(name)
         if parser is None:
-            faults.append(Fault(name, f"unknown option. Options are {', '.join(sorted(_PARSERS))}"))
+            faults.append(unknown_key("", name, _PARSERS))
             continue
         try:
             given.update(parser(value))
@@ -191,13 +196,20 @@ def _unique_key(value: object) -> dict[str, Any]:
     return {"unique_key": value}
 
 
+def _task_id(value: object) -> dict[str, Any]:
+    if not isinstance(value, str) or not value:
+        msg = f"{show(value)} is not an id. Give text, or leave it out for a new one"
+        raise ValueError(msg)
+    return {"task_id": value}
+
+
 def _headers(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(x, str) for item in value.items() for x in item):
         msg = f"{show(value)} must be a mapping of text to text. Put other values into the task's arguments"
         raise ValueError(msg)
-    reserved = [name for name in value if name.startswith(_RESERVED)]
+    reserved = [name for name in value if name.startswith(INTERNAL_PREFIX)]
     if reserved:
-        msg = f"{reserved[0]!r} begins with {_RESERVED!r}, which is OmniQ's own. Choose another name"
+        msg = f"{reserved[0]!r} begins with {INTERNAL_PREFIX!r}, which is OmniQ's own. Choose another name"
         raise ValueError(msg)
     return {"headers": dict(cast("Mapping[str, str]", value))}
 
@@ -214,4 +226,5 @@ _PARSERS: dict[str, Callable[[object], dict[str, Any]]] = {
     "delay": _delay,
     "eta": _eta,
     "headers": _headers,
+    "task_id": _task_id,
 }

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 import attrs
 
 from omniq.errors import ConfigError, ForbiddenFunctionError, UnknownFunctionError
-from omniq.queue.naming import find_module, importable_name, path_of, split_path
+from omniq.queue.naming import find_module, importable_name, split_path
 from omniq.queue.options import TaskOptions
 from omniq.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["RunIn", "TaskDefinition", "TaskRegistry", "resolve_run_in"]
 
@@ -48,7 +49,7 @@ class TaskDefinition(Generic[P, R]):
 
     name: str
     func: Callable[P, R] | Callable[P, Awaitable[R]]
-    options: TaskOptions = TaskOptions()
+    options: TaskOptions = attrs.field(factory=TaskOptions)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
     run_in: RunIn = "thread"
 
@@ -184,7 +185,7 @@ def _origin(func: Callable[..., Any]) -> tuple[object, object]:
     return name, getattr(func, "__qualname__", id(func))
 
 
-def _walk(module: str, names: tuple[str, ...]) -> object | None:
+def _walk(module: str, names: tuple[str, ...]) -> Any:
     """Return what the names lead to, or None; passes through classes only, never through other modules."""
     found: Any = find_module(module)
     if found is None:

@@ -1,0 +1,151 @@
+"""What a producer has open in one event loop."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from omniq.errors import LimitExceededError
+from omniq.models.task import Task
+from omniq.queue.batching import Coalescer
+from omniq.queue.ids import IdMaker
+from omniq.queue.patience import persist
+from omniq.queue.waiting import DoneWaiter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
+
+    from omniq.models.config import OmniQConfig
+    from omniq.models.record import Enqueued, TaskRecord, TaskSpec
+    from omniq.models.result import ResultRecord
+    from omniq.queue.job import JobClient
+    from omniq.queue.options import TaskOptions
+    from omniq.queue.registry import TaskRegistry
+    from omniq.serialization import Serializer, SerializerRegistry
+    from omniq.storage.factory import Stores
+
+    Found: TypeAlias = tuple[TaskRecord | None, ResultRecord | None]
+
+__all__ = ["Client", "Connection"]
+
+
+class Connection:
+    """The opened stores, and what coalesces the calls that go to them.
+
+    Args:
+        stores: Opened in this event loop; `close` closes them.
+        serializers: Decode what comes back.
+        serializer: Encodes what is enqueued.
+        before_enqueue: Calls the plugins' hook with a specification; None if no plugin has it.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        serializers: SerializerRegistry,
+        serializer: Serializer,
+        before_enqueue: Callable[[TaskSpec], list[Awaitable[None] | None]] | None = None,
+    ) -> None:
+        self.stores = stores
+        self.queue = stores.task_queue
+        self.serializer = serializer
+        self.ids = IdMaker()
+        self.waiter = DoneWaiter(self.queue)
+        self._serializers = serializers
+        self._before_enqueue = before_enqueue
+        self._writes: Coalescer[TaskSpec, Enqueued] = Coalescer(self.write, apart=LimitExceededError)
+        self._reads: Coalescer[str, Found] = Coalescer(self._find)
+
+    async def prepare(self, specs: Sequence[TaskSpec]) -> None:
+        """Show the specifications to the plugins that want to see them; whatever they raise refuses the call."""
+        hook = self._before_enqueue
+        if hook is None:
+            return
+        for spec in specs:
+            spec.body.headers = dict(spec.body.headers)  # shared with other tasks until now
+            for answer in hook(spec):
+                if answer is not None:
+                    await answer
+
+    async def write(self, specs: Sequence[TaskSpec]) -> list[Enqueued]:
+        """Enqueue in one call, again with the same ids if the reply was lost or the store cannot be reached."""
+        return await persist(lambda: self.queue.enqueue(specs))
+
+    async def write_one(self, spec: TaskSpec) -> Enqueued:
+        """Enqueue together with what others enqueue at the same time."""
+        self._check_limits(spec)
+        return await self._writes.submit(spec)
+
+    async def find(self, task_id: str) -> Found:
+        """Return the record and the stored outcome of a task, read together with what others read at the same time."""
+        return await self._reads.submit(task_id)
+
+    def decode(self, codec: str, data: bytes) -> Any:
+        """Decode bytes by the name of their codec."""
+        return self._serializers.get(codec).loads(data)
+
+    def task(self, record: TaskRecord, now: int, result: ResultRecord | None = None) -> Task:
+        """Return a record as applications see it; an outcome of another run than its last is left out."""
+        if result is not None and result.order != (record.seq, record.epoch):
+            result = None
+        return Task(record, now=now, decode=self.decode, result=result)
+
+    async def close(self) -> None:
+        """Write what is being enqueued, end the waits, and close the stores."""
+        try:
+            await self._writes.drain()
+            await self._reads.drain()
+            await self.waiter.close()
+        finally:
+            await self.stores.close()
+
+    async def _find(self, ids: Sequence[str]) -> list[Found]:
+        # The heads first: an outcome that is read later is at least as new as its head.
+        records = await persist(lambda: self.queue.get(ids))
+        results = await persist(lambda: self.stores.results.get(ids))
+        return list(zip(records, results, strict=True))
+
+    def _check_limits(self, spec: TaskSpec) -> None:
+        """Refuse what the store would refuse, before it shares a batch with the tasks of strangers."""
+        limits = self.queue.capabilities
+        body = spec.body
+        size = len(body.args) + len(body.kwargs) + sum(len(text) for item in body.headers.items() for text in item)
+        if size > limits.max_payload_bytes:
+            msg = (
+                f"The arguments of {body.func} take {size} bytes; this backend stores {limits.max_payload_bytes} at "
+                "most. Keep large data in a file or a database and pass where it is."
+            )
+            raise LimitExceededError(msg)
+        for name, text in (("task_id", spec.id), ("queue", spec.queue), ("unique_key", spec.unique_key)):
+            if text is not None and len(text.encode()) > limits.max_id_bytes:
+                msg = (
+                    f"{name}: {text[:60]!r}... has more than {limits.max_id_bytes} bytes of UTF-8. Give a shorter one."
+                )
+                raise LimitExceededError(msg)
+
+
+class Client(ABC):
+    """What the parts of a facade need of it.
+
+    Attributes:
+        config: The effective configuration.
+        registry: The tasks of the application.
+        serializers: By name.
+        defaults: What tasks are enqueued with that say nothing themselves.
+    """
+
+    config: OmniQConfig
+    registry: TaskRegistry
+    serializers: SerializerRegistry
+    defaults: TaskOptions
+
+    @abstractmethod
+    async def _connection(self) -> Connection:
+        """Return what is open in the running event loop, opening it first if need be."""
+
+    @property
+    @abstractmethod
+    def _jobs(self) -> JobClient:
+        """What the jobs of this facade ask about themselves."""
