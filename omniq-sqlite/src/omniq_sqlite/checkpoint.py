@@ -30,7 +30,7 @@ class Checkpointer:
         self._threshold = THRESHOLD
 
     def after_commit(self, connection: sqlite3.Connection) -> None:
-        """Checkpoint if the log has grown past the threshold; a long reader puts it off instead of stopping the writer."""
+        """Checkpoint if the log has grown past the threshold; a long reader only puts it off."""
         self._commits += 1
         if not self._enabled or self._commits % LOOK_EVERY:
             return

@@ -27,13 +27,14 @@ SELECT EXISTS (SELECT 1 FROM task WHERE state = 1 AND queue = ?1 AND lease_until
     EXISTS (SELECT 1 FROM paused WHERE queue = ?1)
 """
 _COLUMNS = (
-    "priority, ready_at, seq, id, epoch, attempts, max_attempts, queue, enqueued_at, series_id, nominal_at, func, codec, "
-    "headers, timeout_ms, result_ttl_ms, args, kwargs"
+    "priority, ready_at, seq, id, epoch, attempts, max_attempts, queue, enqueued_at, series_id, nominal_at, func, "
+    "codec, headers, timeout_ms, result_ttl_ms, args, kwargs"
 )
 # What a JSON text can hold: a blob goes as hex digits, and large arguments come from their own table.
 _VALUES = _COLUMNS.removesuffix("args, kwargs") + ", ".join(
     f"CASE typeof({name}) WHEN 'text' THEN {name} WHEN 'blob' THEN hex({name}) ELSE "
-    f"(SELECT CASE typeof({name}) WHEN 'blob' THEN hex({name}) ELSE {name} END FROM body WHERE body.seq = found.seq) END"
+    f"(SELECT CASE typeof({name}) WHEN 'blob' THEN hex({name}) ELSE {name} END "
+    "FROM body WHERE body.seq = found.seq) END"
     for name in ("args", "kwargs")
 )
 # One range a priority: a single range over all would walk through every delayed task of a higher priority.
@@ -44,12 +45,12 @@ SELECT * FROM (
 )
 """
 _READY = (
-    f"SELECT json_group_array(json_array({_VALUES})) FROM ("  # noqa: S608
+    f"SELECT json_group_array(json_array({_VALUES})) FROM ("
     + " UNION ALL ".join(_OF_PRIORITY.format(columns=_COLUMNS, priority=priority) for priority in range(9, -1, -1))
     + " LIMIT ?3) AS found"
 )
 _HELD = (
-    f"SELECT json_group_array(json_array({_VALUES}, lease_until)) FROM ("  # noqa: S608
+    f"SELECT json_group_array(json_array({_VALUES}, lease_until)) FROM ("
     "SELECT * FROM task WHERE state = 1 AND worker = ?1 AND nonce = ?2 ORDER BY priority DESC, ready_at, seq) AS found"
 )
 _START = """

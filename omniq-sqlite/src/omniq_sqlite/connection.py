@@ -119,7 +119,7 @@ class Database:
             raise self._closed()
         deadline = time.monotonic() + timeout
         self._hang_bell(kind)
-        while self._reader is not None:
+        while self._is_open():
             bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters[kind].add(bell)
             try:
@@ -131,6 +131,9 @@ class Database:
             finally:
                 self._waiters[kind].discard(bell)
         return None
+
+    def _is_open(self) -> bool:
+        return self._reader is not None
 
     def _hang_bell(self, kind: str) -> None:
         if kind not in self._bells:
@@ -154,8 +157,8 @@ class Database:
         kind = network_filesystem(self.path.parent)
         if kind is not None and not self.options.allow_network_fs:
             msg = (
-                f"{self.path} is on a network file system ({kind}), where SQLite's locks are unreliable and tasks could "
-                "run twice. Use a local disk, or a server backend for several hosts; or set allow_network_fs=True."
+                f"{self.path} is on a network file system ({kind}), where SQLite's locks are unreliable and tasks "
+                "could run twice. Use a local disk, or a server backend for several hosts; or set allow_network_fs."
             )
             raise StorageError(msg)
         loop = asyncio.get_running_loop()
@@ -222,7 +225,7 @@ class Database:
             warnings=_warnings(),
         )
 
-    def _cannot_open(self, error: Exception) -> Exception:
+    def _cannot_open(self, error: Exception) -> BaseException:
         if isinstance(error, sqlite3.Error):
             return mapped(error)
         return ConnectionLostError(f"Cannot open {self.path}: {error}. Check the folder and its permissions.")
@@ -244,7 +247,8 @@ def _warnings() -> tuple[str, ...]:
     fixed = version >= (3, 51, 3) or any(version[:2] == known[:2] and version >= known for known in _WAL_RESET_FIXED)
     if fixed:
         return ()
-    return (
-        f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (fixed in 3.51.3, 3.50.7 and 3.44.6). OmniQ's own "
-        "checkpoints avoid it; do not let other programs write to the file.",
+    warning = (
+        f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (fixed in 3.51.3, 3.50.7 and 3.44.6). "
+        "OmniQ's own checkpoints avoid it; do not let other programs write to the file."
     )
+    return (warning,)

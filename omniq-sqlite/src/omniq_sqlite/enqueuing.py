@@ -58,7 +58,7 @@ def _enqueue_new(connection: sqlite3.Connection, ledger: Ledger, specs: Sequence
 @cache
 def _insert(rows: int) -> str:
     marks = f"({', '.join('?' * (NEW_COLUMNS.count(',') + 1))})"
-    return f"INSERT INTO task ({NEW_COLUMNS}) VALUES {', '.join([marks] * rows)}"  # noqa: S608
+    return f"INSERT INTO task ({NEW_COLUMNS}) VALUES {', '.join([marks] * rows)}"
 
 
 _NOTE = (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteEventStorage"]
 
 _MARKS = ", ".join("?" * (EVENT_COLUMNS.count(",") + 1))
-_ADD = f"INSERT OR IGNORE INTO event ({EVENT_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608
+_ADD = f"INSERT OR IGNORE INTO event ({EVENT_COLUMNS}) VALUES ({_MARKS})"
 _PAGE = 1000
 _PATIENCE = 3600.0
 
@@ -39,7 +39,7 @@ class SQLiteEventStorage(SQLiteRole, EventStorage):
             condition += f" AND pos {'<' if desc else '>'} :after"
             parameters["after"] = _position(after)
         rows = await self._database.read(
-            f"SELECT pos, {EVENT_COLUMNS} FROM event WHERE {condition} "  # noqa: S608
+            f"SELECT pos, {EVENT_COLUMNS} FROM event WHERE {condition} "
             f"ORDER BY pos {'DESC' if desc else 'ASC'} LIMIT :limit",
             {**parameters, "limit": limit},
         )

@@ -7,7 +7,23 @@ from pathlib import Path
 __all__ = ["network_filesystem"]
 
 _UNSAFE = frozenset(
-    ["nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "ncpfs", "afs", "9p", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "ceph", "beegfs"]
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb",
+        "smb3",
+        "smbfs",
+        "ncpfs",
+        "afs",
+        "9p",
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "fuse.rclone",
+        "fuse.glusterfs",
+        "ceph",
+        "beegfs",
+    ]
 )
 
 

@@ -18,7 +18,7 @@ __all__ = ["event_conditions", "task_conditions"]
 
 _EXPIRED = "task.state = 0 AND task.expires_at IS NOT NULL AND task.expires_at <= :now"
 _NOT_EXPIRED = "task.state = 0 AND (task.expires_at IS NULL OR task.expires_at > :now)"
-_VIEWS = {
+_VIEWS: dict[TaskStatus | TaskView, str] = {
     TaskView.SCHEDULED: f"({_NOT_EXPIRED} AND task.ready_at > :now)",
     TaskView.READY: f"({_NOT_EXPIRED} AND task.ready_at <= :now)",
     TaskView.EXPIRED: f"({_EXPIRED})",

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["PUT_RESULT", "Ledger", "put_results", "result_values"]
 
 _MARKS = ", ".join("?" * (EVENT_COLUMNS.count(",") + 1))
-_ADD_EVENT = f"INSERT INTO event ({EVENT_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING"  # noqa: S608
-_ADD_ENTRY = f"INSERT INTO outbox ({EVENT_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608
+_ADD_EVENT = f"INSERT INTO event ({EVENT_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING"
+_ADD_ENTRY = f"INSERT INTO outbox ({EVENT_COLUMNS}) VALUES ({_MARKS})"
 
 PUT_RESULT = """
 INSERT INTO result (id, seq, epoch, status, codec, value, error, ttl_ms, stored_at, expires_at)

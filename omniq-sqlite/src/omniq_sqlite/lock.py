@@ -1,7 +1,7 @@
 """Let the writers of a host queue up fairly.
 
-SQLite's own busy handler sleeps for up to 100 ms at a time, so that one process can starve the others. A file lock around
-every write transaction is handed over at once. It is an addition: SQLite's locking keeps the store correct without it.
+SQLite's own busy handler sleeps for up to 100 ms at a time, so that one process can starve the others. A file lock
+around every write transaction is handed over at once. SQLite's own locking keeps the store correct without it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+fcntl: ModuleType | None
 try:
     import fcntl
 except ImportError:  # not a POSIX system: SQLite's busy handler alone
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 if TYPE_CHECKING:
+    from types import ModuleType
     from pathlib import Path
 
 __all__ = ["WriteLock"]
@@ -35,7 +37,7 @@ class WriteLock:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def __exit__(self, *exc: object) -> None:
-        if self._descriptor >= 0:
+        if fcntl is not None:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:

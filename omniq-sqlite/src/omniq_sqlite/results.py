@@ -35,7 +35,7 @@ class SQLiteResultStorage(SQLiteRole, ResultStorage):
 
     async def get(self, ids: Sequence[str], *, now: int | None = None) -> list[ResultRecord | None]:
         rows = await self._database.read(
-            f"SELECT {_COLUMNS} FROM result WHERE id IN (SELECT value FROM json_each(:ids)) AND {_UNEXPIRED}",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM result WHERE id IN (SELECT value FROM json_each(:ids)) AND {_UNEXPIRED}",
             {"ids": json.dumps(list(ids)), "now": host_time() if now is None else now},
         )
         found = {row[0]: _result(row) for row in rows}
@@ -52,7 +52,7 @@ class SQLiteResultStorage(SQLiteRole, ResultStorage):
         self, *, after: str | None = None, limit: int = 100, now: int | None = None
     ) -> builtins.list[ResultRecord]:
         rows = await self._database.read(
-            f"SELECT {_COLUMNS} FROM result WHERE (:after IS NULL OR id > :after) AND {_UNEXPIRED} "  # noqa: S608
+            f"SELECT {_COLUMNS} FROM result WHERE (:after IS NULL OR id > :after) AND {_UNEXPIRED} "
             "ORDER BY id LIMIT :limit",
             {"after": after, "limit": limit, "now": host_time() if now is None else now},
         )

@@ -49,7 +49,7 @@ TASK_COLUMNS = ", ".join(_HEAD)
 BODY_COLUMNS = ", ".join(_BODY)
 EVENT_COLUMNS = ", ".join(_EVENT)
 TASK_QUERY = (
-    f"SELECT {', '.join(f'task.{name}' for name in (*_HEAD, *_BODY[:-2]))}, "  # noqa: S608
+    f"SELECT {', '.join(f'task.{name}' for name in (*_HEAD, *_BODY[:-2]))}, "
     "coalesce(task.args, (SELECT args FROM body WHERE body.seq = task.seq)), "
     "coalesce(task.kwargs, (SELECT kwargs FROM body WHERE body.seq = task.seq)) FROM task"
 )

@@ -27,8 +27,8 @@ _FIELDS = (
     "queue", "priority", "max_attempts", "expires_in_ms", "misfire", "grace_ms", "jitter_ms", "max_runs",
 )  # fmt: skip
 _COLUMNS = f"{', '.join(_FIELDS)}, {BODY_COLUMNS}"
-_SELECT = f"SELECT {_COLUMNS} FROM schedule"  # noqa: S608
-_PUT = f"INSERT OR REPLACE INTO schedule ({_COLUMNS}) VALUES ({', '.join('?' * (_COLUMNS.count(',') + 1))})"  # noqa: S608
+_SELECT = f"SELECT {_COLUMNS} FROM schedule"
+_PUT = f"INSERT OR REPLACE INTO schedule ({_COLUMNS}) VALUES ({', '.join('?' * (_COLUMNS.count(',') + 1))})"
 
 
 class SQLiteScheduleStorage(SQLiteRole, ScheduleStorage):

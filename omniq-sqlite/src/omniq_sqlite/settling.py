@@ -30,8 +30,8 @@ CROSS JOIN task ON task.seq = json_extract(given.value, '$[0]') AND task.id = js
 """
 _NOTE = (
     f"INSERT OR IGNORE INTO {{table}} ({EVENT_COLUMNS}) "
-    "SELECT id, seq, version, 'COMPLETED', ?2, queue, 'COMPLETED', attempts, epoch, NULL, worker, NULL, ?2 - started_at "
-    "FROM task WHERE seq IN (SELECT value FROM json_each(?1))"
+    "SELECT id, seq, version, 'COMPLETED', ?2, queue, 'COMPLETED', attempts, epoch, NULL, worker, NULL, "
+    "?2 - started_at FROM task WHERE seq IN (SELECT value FROM json_each(?1))"
 )
 _PUT_JSON = PUT_RESULT.format(
     source="""

@@ -62,7 +62,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
 
     def sibling(self) -> Self:
         queue = type(self)(Database(self._database.options))
-        queue._ledger = self._ledger
+        queue.join(self._ledger.joined)
         return queue
 
     def join(self, roles: frozenset[Role]) -> frozenset[Role]:
@@ -178,7 +178,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
 
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
         condition, parameters = task_conditions(filter, host_time() if now is None else now)
-        ((count,),) = await self._database.read(f"SELECT count(*) FROM task WHERE {condition}", parameters)  # noqa: S608
+        ((count,),) = await self._database.read(f"SELECT count(*) FROM task WHERE {condition}", parameters)
         return int(count)
 
     async def purge(
@@ -225,7 +225,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
     async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
         at = (host_time() if now is None else now) - min_age_ms
         rows = await self._database.read(
-            f"SELECT pos, {EVENT_COLUMNS} FROM outbox WHERE at <= ? ORDER BY pos LIMIT ?",  # noqa: S608
+            f"SELECT pos, {EVENT_COLUMNS} FROM outbox WHERE at <= ? ORDER BY pos LIMIT ?",
             (at, limit),
         )
         return [event_from(row) for row in rows]
@@ -301,12 +301,13 @@ def _fire(
 
 def _purge(connection: sqlite3.Connection, codes: list[int], before: int, pinned_before: int, limit: int) -> list[str]:
     rows = connection.execute(
-        "SELECT seq, id FROM task WHERE finished_at < CASE pinned WHEN 0 THEN ?1 ELSE ?2 END AND finished_at < max(?1, ?2) "
-        "AND state IN (SELECT value FROM json_each(?3)) "
-        "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = task.seq) ORDER BY finished_at, seq LIMIT ?4",
+        "SELECT seq, id FROM task "
+        "WHERE finished_at < CASE pinned WHEN 0 THEN ?1 ELSE ?2 END AND finished_at < max(?1, ?2) "
+        "AND state IN (SELECT value FROM json_each(?3)) AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = task.seq) "
+        "ORDER BY finished_at, seq LIMIT ?4",
         (before, pinned_before, json.dumps(codes), limit),
     ).fetchall()
     seqs = json.dumps([seq for seq, _ in rows])
     for table in ("body", "task"):
-        connection.execute(f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))", (seqs,))  # noqa: S608
+        connection.execute(f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))", (seqs,))
     return [task_id for _, task_id in rows]

@@ -51,11 +51,11 @@ __all__ = [
 ]
 
 NEW_COLUMNS = (
-    "seq, id, queue, priority, ready_at, eta, max_attempts, unique_key, expires_at, interval_ms, series_id, nominal_at, "
-    f"pinned, enqueued_at, {BODY_COLUMNS}"
+    "seq, id, queue, priority, ready_at, eta, max_attempts, unique_key, expires_at, interval_ms, series_id, "
+    f"nominal_at, pinned, enqueued_at, {BODY_COLUMNS}"
 )
 """What a new task's row does not have by default."""
-_ADD_TASK = f"INSERT INTO task ({NEW_COLUMNS}) VALUES ({', '.join('?' * 21)})"  # noqa: S608
+_ADD_TASK = f"INSERT INTO task ({NEW_COLUMNS}) VALUES ({', '.join('?' * 21)})"
 ADD_BODY = "INSERT INTO body (seq, args, kwargs) VALUES (?, ?, ?)"
 
 _STALE = (
@@ -163,7 +163,7 @@ def take(
     if "state" in changes:
         changes["state"] = CODES[record.state]
     columns = ", ".join(f"{name} = ?" for name in changes)
-    connection.execute(f"UPDATE task SET {columns} WHERE seq = ?", [*changes.values(), record.seq])  # noqa: S608
+    connection.execute(f"UPDATE task SET {columns} WHERE seq = ?", [*changes.values(), record.seq])
     ledger.note(connection, [event])
     if record.state.is_terminal:
         ledger.settle(connection, record, result, now)
@@ -184,7 +184,7 @@ def cancel(connection: sqlite3.Connection, ledger: Ledger, ids: Sequence[str], n
             step = transitions.cancel(record, now)
             if step is not None:
                 take(connection, ledger, record, step, now)
-            replies.append("cancelled" if record.state.is_terminal else "requested")
+            replies.append("requested" if record.state is TaskStatus.RUNNING else "cancelled")
     return replies
 
 
@@ -276,7 +276,7 @@ def recover(
 ) -> list[tuple[str, TaskStatus]]:
     """Take stale runs from their workers and end expired tasks, at most `limit`."""
     names = json.dumps(list(queues))
-    done = []
+    done: list[tuple[str, TaskStatus]] = []
     for query, order, decide in (
         (_STALE, "task.lease_until, task.seq", transitions.recover),
         (_EXPIRED, "task.expires_at, task.seq", transitions.expire),
@@ -289,6 +289,6 @@ def recover(
 
 
 def fail_damaged(connection: sqlite3.Connection, ledger: Ledger, seq: int, reason: str, now: int) -> None:
-    """End a claimed task that cannot be decoded, so that it never blocks its queue; its row stays for a person to see."""
+    """End a claimed task that cannot be decoded, so that it never blocks its queue; its row stays to be seen."""
     record = record_from(connection.execute(f"{TASK_QUERY} WHERE task.seq = ?", (seq,)).fetchone())
     take(connection, ledger, record, transitions.fail(record, now, error=reason, retry_at=None), now)

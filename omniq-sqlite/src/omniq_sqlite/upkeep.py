@@ -18,9 +18,9 @@ _PAGES = 1000
 
 _CHECKS = {
     "SELECT count(*) FROM body WHERE seq NOT IN (SELECT seq FROM task)": "{} bodies belong to no task",
-    "SELECT count(*) FROM task WHERE args IS NULL AND seq NOT IN (SELECT seq FROM body)": "{} tasks have lost their body",
+    "SELECT count(*) FROM task WHERE args IS NULL AND seq NOT IN (SELECT seq FROM body)": "{} tasks lost their body",
     "SELECT count(*) FROM task WHERE (state = 1) <> (lease_until IS NOT NULL)": "{} tasks have a lease but do not run",
-    "SELECT count(*) FROM task WHERE (state > 1) <> (finished_at IS NOT NULL)": "{} tasks have an end but have not ended",
+    "SELECT count(*) FROM task WHERE (state > 1) <> (finished_at IS NOT NULL)": "{} tasks have an end but did not end",
     "SELECT count(*) FROM task WHERE attempts > max_attempts OR attempts > epoch": "{} tasks have impossible attempts",
 }
 

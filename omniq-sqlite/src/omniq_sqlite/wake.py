@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["DONE", "EVENTS", "WORK", "Doorbell", "ring"]
 
 WORK, DONE, EVENTS = "w", "d", "e"
 """What a commit may have brought: claimable work, an ended task, an event."""
 
+_LONG = 70
 _AVAILABLE = hasattr(socket, "AF_UNIX") and os.name == "posix"
 
 
@@ -46,7 +47,7 @@ class Doorbell:
         if not _AVAILABLE or self._socket is not None:
             return
         bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        bell.setblocking(False)
+        bell.settimeout(0)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             with _short(self._folder) as folder:
@@ -81,14 +82,14 @@ class Doorbell:
 def ring(folder: Path, kinds: str, own: frozenset[str]) -> None:
     """Ring every doorbell of these kinds but one's own; remove those whose process has died."""
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - once per commit; a Path for each name costs more than the listing
+        names = os.listdir(folder)  # noqa: PTH208 - once a commit; a Path for each name costs more than the listing
     except OSError:
         return
     names = [name for name in names if name[0] in kinds and name not in own]
     if not names:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, _short(folder) as short:
-        sender.setblocking(False)
+        sender.settimeout(0)
         for name in names:
             try:
                 sender.sendto(b"!", f"{short}/{name}")
@@ -100,9 +101,9 @@ def ring(folder: Path, kinds: str, own: frozenset[str]) -> None:
 
 
 @contextlib.contextmanager
-def _short(folder: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _short(folder: Path) -> Iterator[str]:
     """Give a path of the folder that fits into a socket address, which holds about 100 bytes."""
-    if len(os.fsencode(folder)) < 70 or not Path("/proc/self/fd").exists():
+    if len(os.fsencode(folder)) < _LONG or not Path("/proc/self/fd").exists():
         yield str(folder)
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

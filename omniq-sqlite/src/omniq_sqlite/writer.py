@@ -118,7 +118,7 @@ class Writer:
         """Run the jobs in one transaction; if one raises, each in a transaction of its own."""
         try:
             values = self._transact(connection, jobs)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it goes to the job's caller
             if len(jobs) == 1:
                 return [Outcome(jobs[0].future, None, mapped(error))]
             return [outcome for job in jobs for outcome in self._write(connection, [job])]
