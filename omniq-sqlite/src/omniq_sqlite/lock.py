@@ -16,8 +16,8 @@ except ImportError:  # not a POSIX system: SQLite's busy handler alone
     fcntl = None
 
 if TYPE_CHECKING:
-    from types import ModuleType
     from pathlib import Path
+    from types import ModuleType
 
 __all__ = ["WriteLock"]
 

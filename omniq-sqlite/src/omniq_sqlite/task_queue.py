@@ -303,7 +303,8 @@ def _purge(connection: sqlite3.Connection, codes: list[int], before: int, pinned
     rows = connection.execute(
         "SELECT seq, id FROM task "
         "WHERE finished_at < CASE pinned WHEN 0 THEN ?1 ELSE ?2 END AND finished_at < max(?1, ?2) "
-        "AND state IN (SELECT value FROM json_each(?3)) AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = task.seq) "
+        "AND state IN (SELECT value FROM json_each(?3)) "
+        "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = task.seq) "
         "ORDER BY finished_at, seq LIMIT ?4",
         (before, pinned_before, json.dumps(codes), limit),
     ).fetchall()
