@@ -1,0 +1,298 @@
+"""Runs claimed tasks: on the loop, in threads, in processes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from omniq.errors import SerializationError
+from omniq.models.error import ErrorInfo
+from omniq.telemetry.subject import log_subject
+from omniq.worker.child import remote_error
+from omniq.worker.plans import Plan, Planner, decode_arguments
+from omniq.worker.processes import ProcessPool
+from omniq.worker.threads import ThreadPool
+from omniq.worker.timeouts import Deadlines
+from omniq.worker.verdict import Discard, Fail, HandBack, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from omniq.queue.registry import TaskRegistry
+    from omniq.serialization import SerializerRegistry
+    from omniq.worker.context import Run
+    from omniq.worker.options import WorkerOptions
+    from omniq.worker.roster import Roster
+    from omniq.worker.settling import Settler
+    from omniq.worker.verdict import Verdict
+    from omniq.worker.wrapping import Wrappers
+
+__all__ = ["Executor"]
+
+_log = logging.getLogger(__name__)
+
+_EAGER = sys.version_info >= (3, 12)
+
+
+def _start_task(coro: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    if _EAGER:
+        # A coroutine that does not wait for anything finishes right here and is never scheduled.
+        return asyncio.Task(coro, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+    return asyncio.Task(coro, loop=loop)
+
+
+class Executor:
+    """Starts runs, stops them, and passes their outcomes on to be recorded.
+
+    Args:
+        loop: The worker's loop.
+        roster: The runs.
+        settler: Records outcomes.
+        registry: What may run.
+        serializers: Decodes arguments, encodes results.
+        serializer: The name of the serializer of results.
+        options: The worker's options.
+        recycle: Called when a body that cannot be stopped makes it necessary to replace this process.
+        wrappers: The plugins around the execution of tasks.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        roster: Roster,
+        settler: Settler,
+        registry: TaskRegistry,
+        serializers: SerializerRegistry,
+        serializer: str,
+        options: WorkerOptions,
+        recycle: Callable[[], None],
+        wrappers: Wrappers | None = None,
+    ) -> None:
+        self._loop = loop
+        self._roster = roster
+        self._settler = settler
+        self._serializers = serializers
+        self._dumps = serializers.get(serializer).dumps
+        self._codec = serializer
+        self._kill_grace = options.kill_grace_ms / 1000
+        self._recycle = recycle
+        self._wrappers = wrappers
+        self._planner = Planner(registry, options.unknown_task_grace_ms)
+        self._deadlines = Deadlines(loop, self._deadline_came)
+        self._threads = ThreadPool(loop, self._thread_ended)
+        self._processes = ProcessPool(options.processes, self._threads)
+
+    # Starting
+
+    def start(self, runs: Iterable[Run]) -> None:
+        """Start runs; those that finish in their first step are recorded when this returns."""
+        plans, wrappers = self._planner.known, self._wrappers
+        for run in runs:
+            if run.why_stopped:
+                self._conclude(run, judge(run, asyncio.CancelledError()))
+                continue
+            body = run.grant.body
+            plan = plans.get(body.func)
+            if plan is None:
+                found = self._planner.find(run)
+                if not isinstance(found, Plan):
+                    self._conclude(run, found)
+                    continue
+                plan = found
+            run.plan = plan
+            try:
+                args, kwargs = decode_arguments(self._serializers, body)
+            except Exception as error:  # noqa: BLE001 - a registered class may do anything when it is built
+                self._conclude(run, self._planner.refuse(error))
+                continue
+            if body.timeout_ms is not None:
+                run.deadline = time.monotonic() + body.timeout_ms / 1000
+            if plan.run_in == "loop":
+                log_subject.set(run)
+                if wrappers is None:
+                    body_run = self._drive(run, plan, args, kwargs)
+                else:
+                    body_run = self._drive_wrapped(run, plan, args, kwargs, wrappers)
+                task = _start_task(body_run, self._loop)
+                if not run.ended:
+                    run.task = task
+                    if run.deadline is not None:
+                        self._deadlines.add(run)
+            else:
+                self._start_elsewhere(run, plan, args, kwargs)
+
+    async def _drive(self, run: Run, plan: Plan, args: Any, kwargs: dict[str, Any]) -> None:
+        try:
+            value = await plan.func(*args, **kwargs) if plan.is_async else plan.func(*args, **kwargs)
+        except GeneratorExit:
+            raise  # the loop is gone, and so is everything that could record this
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a task is the task's failure
+            self._failed(run, error)
+        else:
+            self._succeeded(run, value)
+
+    async def _drive_wrapped(self, run: Run, plan: Plan, args: Any, kwargs: dict[str, Any], wrappers: Wrappers) -> None:
+        try:
+            wrappers.enter(run)
+            try:
+                value = await plan.func(*args, **kwargs) if plan.is_async else plan.func(*args, **kwargs)
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - the wrappers hear of it first
+                value = wrappers.leave(run, None, error)
+            else:
+                value = wrappers.leave(run, value)
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a task is the task's failure
+            self._failed(run, error)
+        else:
+            self._succeeded(run, value)
+
+    def _start_elsewhere(self, run: Run, plan: Plan, args: Any, kwargs: dict[str, Any]) -> None:
+        log_subject.set(run)
+        try:
+            if self._wrappers is not None:
+                self._wrappers.enter(run)
+        except BaseException as error:  # noqa: BLE001 - a plugin that refuses the run fails it
+            self._failed(run, error)
+            return
+        context = copy_context()
+        if plan.run_in == "thread":
+            self._threads.submit(run, context, partial(plan.func, *args, **kwargs))
+        else:
+            self._processes.submit(run, context, plan.func, args, kwargs)
+        if run.deadline is not None:
+            self._deadlines.add(run)
+
+    # Ending
+
+    def _thread_ended(self, run: Run, value: Any, error: BaseException | None) -> None:
+        self._processes.freed(run)
+        if run.ended:
+            self._came_late()
+            return
+        if self._wrappers is not None:
+            try:
+                value = self._wrappers.leave(run, value, error)
+                error = None
+            except BaseException as raised:  # noqa: BLE001 - what the plugins made of the error counts
+                error = raised
+        if error is None:
+            self._succeeded(run, value)
+        else:
+            self._failed(run, error)
+
+    def _came_late(self) -> None:
+        """Note the end of a body that was given up before; nothing is recorded any more."""
+        self._roster.stuck -= 1
+
+    def _succeeded(self, run: Run, value: Any) -> None:
+        if run.ended:
+            self._came_late()
+            return
+        if run.why_stopped == "timeout":
+            self._conclude(run, judge(run, asyncio.CancelledError()))
+            return
+        try:
+            data = self._dumps(value)
+        except Exception as error:  # noqa: BLE001 - the value's own methods may raise anything
+            self._conclude(run, Fail(_not_serializable(value, error)))
+            return
+        if run.deadline is not None:
+            self._deadlines.discard(run)
+        self._roster.end(run)
+        self._settler.complete(run, data, self._codec)
+
+    def _failed(self, run: Run, error: BaseException) -> None:
+        if run.ended:
+            self._came_late()
+            return
+        trace, remote = error.__traceback__, remote_error(error)
+        # Only the worker's own frame: the call itself was refused, so the arguments do not fit the function.
+        refused = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
+        if remote is not None:
+            refused = remote.is_call_refused
+        self._conclude(run, judge(run, error, drop_frames=1, is_call_refused=refused))
+
+    def _conclude(self, run: Run, verdict: Verdict) -> None:
+        self._deadlines.discard(run)
+        self._roster.end(run)
+        match verdict:
+            case Fail(error, delay_ms):
+                self._settler.fail(run, error, delay_ms)
+            case HandBack(delay_ms):
+                self._settler.release(run, delay_ms)
+            case Discard(why):
+                self._roster.lost += 1
+                self._roster.drop(run)
+                _log.warning("task %s was stopped (%s); nothing is recorded", run.grant.id, why, extra=run.log_fields())
+
+    # Stopping
+
+    def interrupt(self, run: Run, why: str) -> None:
+        """Ask a run to stop: coroutines are cancelled, processes killed, threads see `is_cancelled`."""
+        if run.ended:
+            return
+        if not run.why_stopped:
+            run.why_stopped = why
+        if run.task is not None:
+            run.task.cancel()
+        elif self._processes.discard(run):
+            self._conclude(run, judge(run, asyncio.CancelledError()))
+        else:
+            self._processes.kill(run)
+
+    def running(self) -> list[Run]:
+        """Return the runs whose body has not ended."""
+        return [run for run in self._roster.held.copy().values() if not run.ended]
+
+    def hand_back_waiting(self) -> None:
+        """Hand back what was claimed and has not started, as all processes are busy."""
+        for run in self._processes.waiting():
+            self.interrupt(run, "shutdown")
+
+    def give_up(self, run: Run) -> None:
+        """Conclude a run whose body goes on although it was asked to stop."""
+        if not run.ended:
+            self._roster.stuck += 1
+            self._conclude(run, judge(run, asyncio.CancelledError()))
+
+    def _deadline_came(self, run: Run) -> None:
+        if run.ended:
+            return
+        if not run.why_stopped:
+            run.deadline = time.monotonic() + self._kill_grace
+            self.interrupt(run, "timeout")
+            if not run.ended:
+                self._deadlines.add(run)
+            return
+        if run.why_stopped == "timeout":
+            _log.error(
+                "task %s did not end within %.1f s after its timeout; it fails, and this worker must be replaced",
+                run.grant.id,
+                self._kill_grace,
+                extra=run.log_fields(),
+            )
+            self._roster.recycle_reason = f"{run.grant.body.func} did not end after its timeout (task {run.grant.id})"
+            self.give_up(run)
+            self._recycle()
+
+    def close(self) -> None:
+        """Let threads and processes go."""
+        self._deadlines.close()
+        self._processes.close()
+        self._threads.close()
+
+
+def _not_serializable(value: Any, error: Exception) -> ErrorInfo:
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    reason = str(error) if isinstance(error, SerializationError) else f"{type(error).__name__}: {error}"
+    return ErrorInfo(type="result not serializable", message=f"the returned {name}: {reason}")
