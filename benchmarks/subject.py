@@ -1,0 +1,39 @@
+"""The application that is measured."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omniq import AsyncOmniQ
+from omniq.models.config import OmniQConfig, StorageBackendConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def make_app(backend: str, folder: Path, options: Mapping[str, Any]) -> AsyncOmniQ:
+    """Make an application with all four roles on one store."""
+    url = str(folder / "bench.db") if backend == "sqlite" else None
+    store = StorageBackendConfig(backend_type=backend, url=url, config=dict(options))
+    return AsyncOmniQ(config=OmniQConfig(task_queue_backend=store))
+
+
+app = make_app(
+    os.environ.get("BENCH_BACKEND", "sqlite"),
+    Path(os.environ.get("BENCH_FOLDER", ".")),
+    {"synchronous": "FULL"} if os.environ.get("BENCH_FULL") else {},
+)
+
+
+@app.task()
+async def noop(number: int) -> int:
+    return number
+
+
+@app.task()
+async def stamp() -> float:
+    """Tell when this started, on a clock that all processes of the host share."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
