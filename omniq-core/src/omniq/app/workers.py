@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from omniq.errors import ConfigError
 from omniq.models.durations import parse_seconds, seconds_to_millis
 from omniq.models.redaction import show
-from omniq.worker.options import WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from omniq.queue.options import Duration
+    from omniq.worker.options import WorkerOptions
 
 __all__ = ["worker_options"]
 
@@ -37,6 +37,8 @@ def worker_options(
     Raises:
         ConfigError: One is invalid.
     """
+    from omniq.worker.options import WorkerOptions
+
     given: dict[str, Any] = {
         "queues": queues,
         "concurrency": concurrency,
