@@ -72,22 +72,25 @@ class Ledger:
         """Write the result of a task that has just ended: what the worker gave, with the state that it really got."""
         if not self.has_results:
             return
-        if given is None or given.status is not record.state:
-            given = _without_value(record, given)
-        put_results(connection, [given], now)
+        put_results(connection, [_ended(record) if given is None else _as_it_ended(record, given)], now)
 
 
-def _without_value(record: TaskRecord, given: ResultRecord | None) -> ResultRecord:
-    error = given.error if given is not None else None
-    if error is None and record.state is not TaskStatus.COMPLETED:
-        text = record.error or str(record.state).lower()
-        error = json.dumps({"type": text, "message": text, "traceback": ""})
+def _as_it_ended(record: TaskRecord, given: ResultRecord) -> ResultRecord:
+    """Return what the worker gave with the state that the task really got: a requested cancel wins over a failure."""
+    return given if given.status is record.state else attrs.evolve(given, status=record.state)
+
+
+def _ended(record: TaskRecord) -> ResultRecord:
+    """Return the result of a task that ended without its worker saying more."""
+    text = record.error or str(record.state).lower()
     return ResultRecord(
         id=record.id,
         seq=record.seq,
         epoch=record.epoch,
         status=record.state,
-        error=error,
+        error=None
+        if record.state is TaskStatus.COMPLETED
+        else json.dumps({"type": text, "message": text, "traceback": ""}),
         ttl_ms=record.body.result_ttl_ms,
     )
 

@@ -62,7 +62,8 @@ class SQLiteResultStorage(SQLiteRole, ResultStorage):
         return await self._database.write(
             lambda connection: (
                 connection.execute(
-                    "DELETE FROM result WHERE id IN (SELECT id FROM result WHERE expires_at <= ? LIMIT ?)",
+                    "DELETE FROM result WHERE id IN "
+                    "(SELECT id FROM result WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
                     (host_time() if now is None else now, limit),
                 ).rowcount
             )

@@ -225,8 +225,10 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
     async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
         at = (host_time() if now is None else now) - min_age_ms
         rows = await self._database.read(
-            f"SELECT pos, {EVENT_COLUMNS} FROM outbox WHERE at <= ? ORDER BY pos LIMIT ?",
-            (at, limit),
+            f"SELECT pos, {EVENT_COLUMNS} FROM outbox AS entry WHERE at <= :at AND NOT EXISTS ("
+            "SELECT 1 FROM outbox AS earlier WHERE earlier.seq = entry.seq AND earlier.pos < entry.pos "
+            "AND earlier.at > :at) ORDER BY pos LIMIT :limit",
+            {"at": at, "limit": limit},
         )
         return [event_from(row) for row in rows]
 

@@ -201,7 +201,10 @@ class Grant:
 
 
 class Completion(NamedTuple):
-    """Settle one run as COMPLETED; `result` is stored in the same step by a queue that joined the result role."""
+    """Settle one run as COMPLETED.
+
+    A queue that joined the result role stores `result` in the same step; None stands for a result without a value.
+    """
 
     id: str
     token: Token

@@ -50,4 +50,7 @@ class EventStorage(Storage):
 
     @abstractmethod
     async def trim(self, before: int, limit: int = 1000) -> int:
-        """Remove at most `limit` of the oldest events with `at` < `before` and return how many."""
+        """Remove the first `limit` events by position with `at` < `before`, and return how many there were.
+
+        A removed event is not known any more, so appending it again adds it.
+        """

@@ -56,4 +56,4 @@ class ResultStorage(Storage):
 
     @abstractmethod
     async def purge_expired(self, limit: int = 1000, *, now: int | None = None) -> int:
-        """Remove at most `limit` expired outcomes from the medium and return how many."""
+        """Remove the first `limit` expired outcomes by `expires_at` from the medium and return how many."""

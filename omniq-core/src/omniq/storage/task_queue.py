@@ -59,7 +59,8 @@ class TaskQueue(Storage):
     def sibling(self) -> Self:
         """Return an unopened handle on the same store with a connection of its own.
 
-        It may be opened in another thread and event loop; the worker renews its leases through one.
+        It may be opened in another thread and event loop; the worker renews its leases through one. It has joined
+        the same roles.
         """
 
     @abstractmethod
@@ -270,6 +271,8 @@ class TaskQueue(Storage):
     async def wait_done(self, ids: Sequence[str], timeout: float) -> Mapping[str, TaskStatus | None]:
         """Return as soon as at least one of the tasks has ended, or is expired or unknown, or after `timeout` seconds.
 
+        Expiry is judged by the store's own clock.
+
         Returns:
             The ids that are done: the terminal state, FAILED for an expired one, None for an unknown id. Empty if
             the time ran out.
@@ -279,7 +282,11 @@ class TaskQueue(Storage):
 
     @abstractmethod
     async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
-        """Return entries that are not acknowledged and at least so old, oldest first, in version order per task."""
+        """Return entries that are not acknowledged and at least so old, in the order in which they were written.
+
+        So they come in version order per task, and an entry never comes before an earlier one of its task, even if
+        the clock stepped back between the two.
+        """
 
     @abstractmethod
     async def outbox_ack(self, entries: Sequence[Event]) -> None:
