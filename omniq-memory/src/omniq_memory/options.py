@@ -27,4 +27,4 @@ def shared_state(config: BackendConfig) -> MemoryState:
         ConfigError: An option was given, or the url is not a memory url.
     """
     parse_options(MemoryOptions, attrs.evolve(config, url=None))
-    return config.share("state", lambda: state_for(config.url))
+    return config.keep("state", lambda: state_for(config.url))

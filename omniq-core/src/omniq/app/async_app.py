@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, Unpack, overload
 
 from omniq.app.configuration import to_config
+from omniq.app.forking import after_fork
 from omniq.app.lifespan import Lifespans
 from omniq.app.registering import default_options, make_registry, register
 from omniq.app.workers import worker_options
@@ -88,6 +89,7 @@ class AsyncOmniQ(Producer, Inspector, Controller, ScheduleClient):
         self.serializers = SerializerRegistry(signing_key=self.config.signing_key)
         self.defaults = default_options(self.config)
         self._lifespans = Lifespans(self._open)
+        after_fork(self._forget)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -244,6 +246,11 @@ class AsyncOmniQ(Producer, Inspector, Controller, ScheduleClient):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.config.project_name}: {len(self.registry)} tasks>"
+
+    def _forget(self) -> None:
+        """Leave what is open to the parent process; called in the child of a fork."""
+        self._lifespans.forget()
+        self.__dict__.pop("_plan", None)
 
     @functools.cached_property
     def _plan(self) -> Plan:

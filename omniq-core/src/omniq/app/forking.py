@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-__all__ = ["leave_to_parent", "watch"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+__all__ = ["after_fork", "leave_to_parent"]
 
-class Forkable(Protocol):
-    """What holds something that must not be shared with a parent process."""
-
-    def forget(self) -> None:
-        """Let go of what the parent has open, without touching it."""
-        ...
-
-
-_watched: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_callbacks: set[weakref.WeakMethod[Callable[[], None]]] = set()
 _left: list[object] = []
 
 
-def watch(owner: Forkable) -> None:
-    """Call `forget` in the child of every fork, as long as the owner lives."""
-    _watched.add(owner)
+def after_fork(forget: Callable[[], None]) -> None:
+    """Call a bound method in the child of every fork, as long as its object lives.
+
+    It lets go of what the parent has open, without touching it.
+    """
+    _callbacks.add(weakref.WeakMethod(forget, _callbacks.discard))
 
 
 def leave_to_parent(*objects: object) -> None:
@@ -32,8 +29,10 @@ def leave_to_parent(*objects: object) -> None:
 
 
 def _in_child() -> None:
-    for owner in list(_watched):
-        owner.forget()
+    for reference in list(_callbacks):
+        forget = reference()
+        if forget is not None:
+            forget()
 
 
 if hasattr(os, "register_at_fork"):

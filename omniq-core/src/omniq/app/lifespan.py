@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from typing import TYPE_CHECKING
 
-from omniq.app.forking import leave_to_parent, watch
+from omniq.app.forking import leave_to_parent
 from omniq.errors import StoreClosedError
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ class Lifespans:
         self._connect = connect
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lifespan] = weakref.WeakKeyDictionary()
         self._latest: Connection | None = None
-        watch(self)
 
     async def get(self) -> Connection:
         """Return what is open in the running loop, opening it if need be."""

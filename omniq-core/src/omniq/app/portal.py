@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from omniq.app.forking import leave_to_parent, watch
+from omniq.app.forking import after_fork, leave_to_parent
 from omniq.errors import StoreClosedError, SyncInAsyncError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Portal:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         _portals.add(self)
-        watch(self)
+        after_fork(self._forget)
 
     def call(self, func: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a coroutine function in the portal's loop and return what it returns.
@@ -87,7 +87,7 @@ class Portal:
         self._thread = None
         self._signal()
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """Leave everything to the parent process; its thread does not exist here, and its locks may be held."""
         leave_to_parent(self._loop, self._stop, self._thread)
         self._lock = threading.Lock()

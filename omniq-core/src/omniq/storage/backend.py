@@ -66,6 +66,7 @@ class BackendConfig:
     options: Mapping[str, Any] = attrs.field(factory=dict, repr=redacted_repr)
     base_dir: Path | None = None
     project_name: str = "omniq"
+    _lasting: dict[str, object] = attrs.field(factory=dict, repr=False)
     _shared: dict[str, object] = attrs.field(init=False, factory=dict, repr=False)
     # Reentrant, because making one shared object may need another.
     _lock: threading.RLock = attrs.field(init=False, factory=threading.RLock, repr=False)
@@ -83,3 +84,15 @@ class BackendConfig:
             if key not in self._shared:
                 self._shared[key] = make()
             return cast("T", self._shared[key])
+
+    def keep(self, key: str, make: Callable[[], T]) -> T:
+        """Return the object of this key, which lives as long as the application and not only until its stores close.
+
+        Every event loop of an application opens its stores anew; data that is nowhere but in this process is kept
+        here. An object that is not kept, because another thread was faster, is dropped.
+
+        Args:
+            key: Names the object among those of this store.
+            make: Makes it.
+        """
+        return cast("T", self._lasting[key] if key in self._lasting else self._lasting.setdefault(key, make()))

@@ -142,7 +142,7 @@ def create_stores(plan: Plan) -> Stores:
         backends[entry.role] = load_backend(entry.backend_type, entry.role)
         shared = next((config for store, config in configs if store == entry.store), None)
         if shared is None:
-            shared = _backend_config(entry, plan.config)
+            shared = _backend_config(entry, plan.config, plan.lasting.setdefault(entry.role, {}))
             configs.append((entry.store, shared))
         made[entry.role] = create_storage(backends[entry.role], entry.role, shared)
     return Stores(
@@ -172,13 +172,14 @@ async def open_stores(config: OmniQConfig | None = None, *, environ: Mapping[str
     return stores
 
 
-def _backend_config(entry: RolePlan, config: OmniQConfig) -> BackendConfig:
+def _backend_config(entry: RolePlan, config: OmniQConfig, lasting: dict[str, object]) -> BackendConfig:
     return BackendConfig(
         backend_type=entry.backend_type,
         url=entry.url,
         options=entry.options,
         base_dir=config.base_dir,
         project_name=config.project_name,
+        lasting=lasting,
     )
 
 
@@ -187,7 +188,7 @@ def _create(role: Role, config: OmniQConfig | StorageBackendConfig | None) -> ob
         config = OmniQConfig.single(config)
     entry = resolve(config, info_of=lambda name, wanted: _info_of(name, wanted) if wanted is role else None)
     plan = entry.role(role)
-    return create_storage(load_backend(plan.backend_type, role), role, _backend_config(plan, entry.config))
+    return create_storage(load_backend(plan.backend_type, role), role, _backend_config(plan, entry.config, {}))
 
 
 def create_task_queue(config: OmniQConfig | StorageBackendConfig | None = None) -> TaskQueue:

@@ -61,10 +61,12 @@ class Plan:
     Attributes:
         config: The effective configuration.
         roles: One entry a role.
+        lasting: What backends keep as long as the plan is in use, by the first role of each store.
     """
 
     config: OmniQConfig
     roles: tuple[RolePlan, ...]
+    lasting: dict[Role, dict[str, object]] = attrs.field(init=False, factory=dict, eq=False, repr=False)
 
     def role(self, role: Role) -> RolePlan:
         """Return the entry of one role."""
