@@ -1,0 +1,178 @@
+"""`omniq event`: what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from omniq.cli.command import group, option, store_command
+from omniq.cli.output import age, plain, status_text, to_json
+from omniq.cli.parsing import moment, names_of
+from omniq.models.event import EventType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from rich.text import Text
+
+    from omniq.cli.command import Session
+    from omniq.cli.output import Output
+    from omniq.models.event import Event
+
+__all__ = ["command", "event_json", "event_line", "timeline"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+command = group("event", "List and follow what happened.")
+
+_TYPES = [str(kind) for kind in EventType]
+
+
+def _event_filter(func: F) -> F:
+    options = [
+        option("--task", metavar="ID", help="Of this task; sched:NAME means a schedule."),
+        option(
+            "--type",
+            "-t",
+            "types",
+            multiple=True,
+            type=click.Choice(_TYPES, case_sensitive=False),
+            metavar="TYPE",
+            help=f"Of this type; repeat it for several. One of {', '.join(_TYPES)}.",
+        ),
+        option("--queue", "-q", multiple=True, metavar="NAMES", help="Of tasks of these queues, with commas."),
+    ]
+    for add in reversed(options):
+        func = add(func)
+    return func
+
+
+def _chosen(task: str | None, types: tuple[str, ...], queue: tuple[str, ...]) -> dict[str, Any]:
+    return {"task": task, "types": types or None, "queue": names_of(queue) or None}
+
+
+@store_command("list", parent=command)
+@_event_filter
+@option("--since", type=moment, metavar="TIME", help="Not before: -1h, 2026-11-30T08:00.")
+@option("--until", type=moment, metavar="TIME", help="Before.")
+@option("--limit", "-n", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
+@option("--all", "all_", is_flag=True, help="Without a limit.")
+@option("--oldest-first", is_flag=True, help="In the order of time, instead of the newest first.")
+async def list_(
+    session: Session,
+    *,
+    task: str | None,
+    types: tuple[str, ...],
+    queue: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    all_: bool,
+    oldest_first: bool,
+) -> None:
+    """List events, the newest first. With --json: a list of objects."""
+    size = None if all_ else limit
+    events = await session.app.events(
+        **_chosen(task, types, queue), since=since, until=until, limit=size, newest_first=not oldest_first
+    )
+    if session.out.as_json:
+        session.out.data([event_json(event) for event in events])
+        return
+    columns = ("TIME", "EVENT", "TASK", "QUEUE", ">TRY", "TOOK", "WORKER", "ERROR")
+    session.out.table(columns, [_row(event) for event in events])
+    if len(events) == size:
+        session.out.note(f"These are {size:,}; there may be more. See them with --limit or --all.")
+
+
+@store_command("tail", parent=command)
+@_event_filter
+@option(
+    "--last", type=click.IntRange(0), default=10, show_default=True, help="Begin with so many that are there already."
+)
+@option("--count", type=click.IntRange(1), help="End after so many.  [default: never]")
+async def tail(
+    session: Session, *, task: str | None, types: tuple[str, ...], queue: tuple[str, ...], last: int, count: int | None
+) -> None:
+    """Follow events as they come, until Ctrl-C. With --json: one object a line."""
+    chosen = _chosen(task, types, queue)
+    newest = await session.app.events(limit=1, newest_first=True)
+    earlier = (await session.app.events(**chosen, limit=last, newest_first=True))[::-1] if last else []
+    # Both ask for what comes between the two readings, so that nothing is left out; what is there twice is shown once.
+    known = {event.event_id for event in earlier}
+    for event in earlier[:count]:
+        _print(session, event)
+    left = None if count is None else count - len(earlier)
+    if left is not None and left <= 0:
+        return
+    async for event in session.app.tail_events(**chosen, after=newest[0].position if newest else None):
+        if event.event_id in known:
+            continue
+        _print(session, event)
+        if left is not None:
+            left -= 1
+            if left == 0:
+                return
+
+
+def _print(session: Session, event: Event) -> None:
+    if session.out.as_json:
+        session.out.line(event_json(event))
+    else:
+        session.out.say(event_line(event))
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """Return an event as JSON knows it."""
+    made: dict[str, Any] = to_json(event)
+    return {"id": event.event_id, "time": to_json(event.time), **made}
+
+
+def event_line(event: Event) -> Text:
+    """Return an event as one line, for following."""
+    from rich.text import Text
+
+    line = Text(f"{_clock(event.time)} ").append(status_text(f"{event.type:<16}"))
+    return line.append(plain(f" {event.task_id}{_details(event)}"))
+
+
+def _details(event: Event) -> str:
+    words = []
+    if event.attempt:
+        words.append(f"attempt {event.attempt}")
+    if event.worker:
+        words.append(f"by {event.worker}")
+    if event.duration_ms is not None:
+        words.append(f"after {age(event.duration_ms / 1000)}")
+    if event.error:
+        words.append(event.error)
+    return f"  {', '.join(words)}" if words else ""
+
+
+def timeline(out: Output, events: Sequence[Event]) -> None:
+    """Print the events of one task, with their distance from the first."""
+    began = events[0].at
+    rows = [
+        (
+            f"+{age((event.at - began) / 1000)}",
+            status_text(event.type),
+            event.attempt or None,
+            None if event.duration_ms is None else age(event.duration_ms / 1000),
+            event.worker,
+            event.error or "",
+        )
+        for event in events
+    ]
+    out.table((">AT", "EVENT", ">TRY", ">TOOK", "WORKER", "ERROR"), rows)
+
+
+def _row(event: Event) -> tuple[object, ...]:
+    took = None if event.duration_ms is None else age(event.duration_ms / 1000)
+    attempt = event.attempt or None
+    kind = status_text(event.type)
+    return _clock(event.time), kind, event.task_id, event.queue, attempt, took, event.worker, event.error or ""
+
+
+def _clock(time: datetime) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
