@@ -6,36 +6,29 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, Unpack, overload
 
+from omniq.app.access import StoreAccess
 from omniq.app.configuration import to_config
-from omniq.app.forking import after_fork
-from omniq.app.lifespan import Lifespans
 from omniq.app.registering import default_options, make_registry, register
 from omniq.app.workers import worker_options
-from omniq.queue.connection import Connection
 from omniq.queue.controller import Controller
 from omniq.queue.inspector import Inspector
 from omniq.queue.producer import Producer
 from omniq.queue.schedules import ScheduleClient
 from omniq.queue.task import AsyncCoroutineTask, AsyncFunctionTask
 from omniq.serialization import SerializerRegistry
-from omniq.storage.factory import create_stores, make_plan
-from omniq.storage.plugins import load_backend, load_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from types import TracebackType
-
-    import pluggy
 
     from omniq.app.configuration import GivenSettings
     from omniq.backend.single import SingleBackend
     from omniq.models.config import OmniQConfig
-    from omniq.models.record import TaskSpec
+    from omniq.queue.connection import Connection
     from omniq.queue.job import JobClient
     from omniq.queue.options import Duration, TaskArguments
     from omniq.retry import RetryPolicy
     from omniq.storage.factory import Stores
-    from omniq.storage.resolution import Plan
     from omniq.worker.worker import Worker
 
 __all__ = ["AsyncOmniQ", "AsyncTaskDecorator"]
@@ -88,8 +81,7 @@ class AsyncOmniQ(Producer, Inspector, Controller, ScheduleClient):
         self.registry = make_registry(self.config)
         self.serializers = SerializerRegistry(signing_key=self.config.signing_key)
         self.defaults = default_options(self.config)
-        self._lifespans = Lifespans(self._open)
-        after_fork(self._forget)
+        self._access = StoreAccess(self.config, self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -206,7 +198,7 @@ class AsyncOmniQ(Producer, Inspector, Controller, ScheduleClient):
             config=self.config,
             serializers=self.serializers,
             options=options,
-            hooks=self._plugins,
+            hooks=self._access.plugins,
         )
 
     async def connect(self) -> Stores:
@@ -224,7 +216,7 @@ class AsyncOmniQ(Producer, Inspector, Controller, ScheduleClient):
 
         It may be used again afterwards; then it connects again.
         """
-        await self._lifespans.end()
+        await self._access.lifespans.end()
 
     @property
     def stores(self) -> Stores:
@@ -233,7 +225,7 @@ class AsyncOmniQ(Producer, Inspector, Controller, ScheduleClient):
         Raises:
             StoreClosedError: None are.
         """
-        return self._lifespans.latest().stores
+        return self._access.lifespans.latest().stores
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -247,35 +239,19 @@ class AsyncOmniQ(Producer, Inspector, Controller, ScheduleClient):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.config.project_name}: {len(self.registry)} tasks>"
 
-    def _forget(self) -> None:
-        """Leave what is open to the parent process; called in the child of a fork."""
-        self._lifespans.forget()
-        self.__dict__.pop("_plan", None)
+    def _reconfigure(self, config: OmniQConfig) -> Callable[[], None]:
+        """Use other stores from now on; return what puts the former ones back. For `omniq.testing`."""
+        former = self._access
+        self._use(StoreAccess(config.with_environment(), self))
+        return functools.partial(self._use, former)
 
-    @functools.cached_property
-    def _plan(self) -> Plan:
-        return make_plan(self.config)
-
-    @functools.cached_property
-    def _plugins(self) -> pluggy.PluginManager:
-        return load_plugins(load_backend(entry.backend_type, entry.role) for entry in self._plan.roles)
+    def _use(self, access: StoreAccess) -> None:
+        self._access = access
+        self.config = access.config
 
     async def _connection(self) -> Connection:
-        return await self._lifespans.get()
+        return await self._access.lifespans.get()
 
     @property
     def _jobs(self) -> JobClient:
         return self
-
-    async def _open(self) -> Connection:
-        serializer = self.serializers.get(self.config.serializer)
-        before_enqueue = None
-        if self._plugins.hook.omniq_before_enqueue.get_hookimpls():
-            before_enqueue = self._before_enqueue
-        stores = create_stores(self._plan)
-        await stores.open()
-        return Connection(stores, serializers=self.serializers, serializer=serializer, before_enqueue=before_enqueue)
-
-    def _before_enqueue(self, spec: TaskSpec) -> list[Awaitable[None] | None]:
-        answers: list[Awaitable[None] | None] = self._plugins.hook.omniq_before_enqueue(spec=spec, app=self)
-        return answers

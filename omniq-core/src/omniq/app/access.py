@@ -1,0 +1,69 @@
+"""How an application gets at its stores."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from omniq.app.forking import after_fork
+from omniq.app.lifespan import Lifespans
+from omniq.queue.connection import Connection
+from omniq.storage.factory import create_stores, make_plan
+from omniq.storage.plugins import load_backend, load_plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    import pluggy
+
+    from omniq.models.config import OmniQConfig
+    from omniq.models.record import TaskSpec
+    from omniq.queue.connection import Client
+    from omniq.storage.resolution import Plan
+
+__all__ = ["StoreAccess"]
+
+
+class StoreAccess:
+    """The backends of one configuration, the plugins, and what is open in each event loop.
+
+    Args:
+        config: The effective configuration.
+        app: Whose stores they are.
+    """
+
+    def __init__(self, config: OmniQConfig, app: Client) -> None:
+        self.config = config
+        self.lifespans = Lifespans(self._open)
+        self._app = app
+        after_fork(self._forget)
+
+    @functools.cached_property
+    def plugins(self) -> pluggy.PluginManager:
+        """The plugins, imported at first use."""
+        return load_plugins(load_backend(entry.backend_type, entry.role) for entry in self._plan.roles)
+
+    @functools.cached_property
+    def _plan(self) -> Plan:
+        return make_plan(self.config)
+
+    async def _open(self) -> Connection:
+        serializer = self._app.serializers.get(self.config.serializer)
+        has_hook = self.plugins.hook.omniq_before_enqueue.get_hookimpls()
+        stores = create_stores(self._plan)
+        await stores.open()
+        return Connection(
+            stores,
+            serializers=self._app.serializers,
+            serializer=serializer,
+            before_enqueue=self._before_enqueue if has_hook else None,
+        )
+
+    def _before_enqueue(self, spec: TaskSpec) -> list[Awaitable[None] | None]:
+        answers: list[Awaitable[None] | None] = self.plugins.hook.omniq_before_enqueue(spec=spec, app=self._app)
+        return answers
+
+    def _forget(self) -> None:
+        """Leave everything to the parent process, also what backends keep for as long as a plan lives."""
+        self.lifespans.forget()
+        self.__dict__.pop("_plan", None)
