@@ -40,25 +40,66 @@ def enqueue(connection: sqlite3.Connection, ledger: Ledger, specs: Sequence[Task
 def _enqueue_new(connection: sqlite3.Connection, ledger: Ledger, specs: Sequence[TaskSpec], now: int) -> bool:
     first = next_seq(connection)
     size = len(specs)
+    plain = all(map(_is_plain, specs))
+    columns, values_of = (_PLAIN_COLUMNS, _plain_values) if plain else (NEW_COLUMNS, new_values)
+    values = list(chain.from_iterable([values_of(spec, seq, now) for seq, spec in enumerate(specs, first)]))
     try:
-        connection.execute(
-            _insert(size),
-            list(chain.from_iterable([new_values(spec, seq, now) for seq, spec in enumerate(specs, first)])),
-        )
+        connection.execute(_insert(columns, size), values)
     except sqlite3.IntegrityError:
         return False  # the statement was undone as a whole
-    large = [(seq, *body_values(spec.body)[-2:]) for seq, spec in enumerate(specs, first) if is_large(spec.body)]
-    if large:
+    if not plain:
+        large = [(seq, *body_values(spec.body)[-2:]) for seq, spec in enumerate(specs, first) if is_large(spec.body)]
         connection.executemany(ADD_BODY, large)
     for table in ledger.tables(terminal=False):
         connection.execute(_NOTE.format(table=table), (first, first + size - 1))
     return True
 
 
+def _is_plain(spec: TaskSpec) -> bool:
+    """Tell whether most columns of the task's row have their default, so that a shorter statement does."""
+    body = spec.body
+    return (
+        spec.eta is None
+        and spec.unique_key is None
+        and spec.expires_at is None
+        and spec.interval_ms is None
+        and spec.series_id is None
+        and not spec.pinned
+        and body.codec == "json"
+        and not body.headers
+        and not is_large(body)
+    )
+
+
+def _plain_values(spec: TaskSpec, seq: int, now: int) -> tuple[object, ...]:
+    body = spec.body
+    return (
+        seq,
+        spec.id,
+        spec.queue,
+        spec.priority,
+        now,
+        spec.max_attempts,
+        now,
+        body.func,
+        "json",
+        body.timeout_ms,
+        body.result_ttl_ms,
+        body.args.decode(),
+        body.kwargs.decode(),
+    )
+
+
+_PLAIN_COLUMNS = (
+    "seq, id, queue, priority, ready_at, max_attempts, enqueued_at, func, codec, timeout_ms, result_ttl_ms, args, "
+    "kwargs"
+)
+
+
 @cache
-def _insert(rows: int) -> str:
-    marks = f"({', '.join('?' * (NEW_COLUMNS.count(',') + 1))})"
-    return f"INSERT INTO task ({NEW_COLUMNS}) VALUES {', '.join([marks] * rows)}"
+def _insert(columns: str, rows: int) -> str:
+    marks = f"({', '.join('?' * (columns.count(',') + 1))})"
+    return f"INSERT INTO task ({columns}) VALUES {', '.join([marks] * rows)}"
 
 
 _NOTE = (
