@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Mapping
 
-    from omniq.models.record import Grant, TaskBody
-    from omniq.worker.execution import Plan
+    from omniq.models.record import Grant
+    from omniq.worker.plans import Plan
 
 __all__ = ["Run", "RunDesk", "TaskContext", "current_task"]
 
@@ -56,9 +56,10 @@ class Run:
         self.renewed_at = renewed_at
         self.why_stopped = ""
         self.ended = False
-        self.plan: Plan | None = None
-        self.task: Task[None] | None = None
-        self.deadline: float | None = None
+        self.plan: Plan | None
+        self.task: Task[None] | None
+        self.deadline: float | None
+        self.plan = self.task = self.deadline = None
 
     def log_fields(self) -> Mapping[str, object]:
         """Return what log records about it carry."""

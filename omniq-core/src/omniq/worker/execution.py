@@ -6,22 +6,24 @@ import asyncio
 import logging
 import sys
 import time
+from asyncio import Task
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omniq.errors import SerializationError
 from omniq.models.error import ErrorInfo
+from omniq.serialization import decode_call
 from omniq.telemetry.subject import log_subject
 from omniq.worker.child import remote_error
-from omniq.worker.plans import Plan, Planner, decode_arguments
+from omniq.worker.plans import Plan, Planner
 from omniq.worker.processes import ProcessPool
 from omniq.worker.threads import ThreadPool
 from omniq.worker.timeouts import Deadlines
 from omniq.worker.verdict import Discard, Fail, HandBack, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Iterable
 
     from omniq.queue.registry import TaskRegistry
     from omniq.serialization import SerializerRegistry
@@ -36,14 +38,7 @@ __all__ = ["Executor"]
 
 _log = logging.getLogger(__name__)
 
-_EAGER = sys.version_info >= (3, 12)
-
-
-def _start_task(coro: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
-    if _EAGER:
-        # A coroutine that does not wait for anything finishes right here and is never scheduled.
-        return asyncio.Task(coro, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
-    return asyncio.Task(coro, loop=loop)
+_EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class Executor:
@@ -79,11 +74,11 @@ class Executor:
         self._settler = settler
         self._serializers = serializers
         self._dumps = serializers.get(serializer).dumps
-        self._codec = serializer
         self._kill_grace = options.kill_grace_ms / 1000
         self._recycle = recycle
         self._wrappers = wrappers
-        self._planner = Planner(registry, options.unknown_task_grace_ms)
+        self._loads_json = serializers.get("json").loads
+        self._planner = Planner(registry, options.unknown_task_grace_ms, has_wrappers=wrappers is not None)
         self._deadlines = Deadlines(loop, self._deadline_came)
         self._threads = ThreadPool(loop, self._thread_ended)
         self._processes = ProcessPool(options.processes, self._threads)
@@ -91,65 +86,86 @@ class Executor:
     # Starting
 
     def start(self, runs: Iterable[Run]) -> None:
-        """Start runs; those that finish in their first step are recorded when this returns."""
-        plans, wrappers = self._planner.known, self._wrappers
+        """Start runs; those that finish in their first step are recorded when this returns.
+
+        This is the hot path: coroutines whose positional arguments came as JSON, without plugins around them. All
+        other runs take the long way, which does the same.
+        """
+        quick, drive, loop, loads = self._planner.quick, self._drive, self._loop, self._loads_json
         for run in runs:
-            if run.why_stopped:
-                self._conclude(run, judge(run, asyncio.CancelledError()))
-                continue
             body = run.grant.body
-            plan = plans.get(body.func)
-            if plan is None:
-                found = self._planner.find(run)
-                if not isinstance(found, Plan):
-                    self._conclude(run, found)
-                    continue
-                plan = found
-            run.plan = plan
+            func = quick.get(body.func)
+            if func is None or run.why_stopped or body.kwargs != b"{}" or body.codec != "json":
+                self._start_any(run)
+                continue
             try:
-                args, kwargs = decode_arguments(self._serializers, body)
+                args = loads(body.args)
             except Exception as error:  # noqa: BLE001 - a registered class may do anything when it is built
                 self._conclude(run, self._planner.refuse(error))
                 continue
+            if type(args) is not list:
+                self._start_any(run)
+                continue
             if body.timeout_ms is not None:
                 run.deadline = time.monotonic() + body.timeout_ms / 1000
-            if plan.run_in == "loop":
-                log_subject.set(run)
-                if wrappers is None:
-                    body_run = self._drive(run, plan, args, kwargs)
-                else:
-                    body_run = self._drive_wrapped(run, plan, args, kwargs, wrappers)
-                task = _start_task(body_run, self._loop)
-                if not run.ended:
-                    run.task = task
-                    if run.deadline is not None:
-                        self._deadlines.add(run)
-            else:
-                self._start_elsewhere(run, plan, args, kwargs)
+            log_subject.set(run)
+            # A coroutine that does not wait for anything finishes right here and is never scheduled.
+            task = Task(drive(run, func, args), loop=loop, **_EAGERLY)
+            if not run.ended:
+                self._watch(run, task)
+        log_subject.set(None)
 
-    async def _drive(self, run: Run, plan: Plan, args: Any, kwargs: dict[str, Any]) -> None:
+    def _start_any(self, run: Run) -> None:
+        if run.why_stopped:
+            self._conclude(run, judge(run, asyncio.CancelledError()))
+            return
+        plan = self._planner.find(run)
+        if not isinstance(plan, Plan):
+            self._conclude(run, plan)
+            return
+        body = run.grant.body
         try:
-            value = await plan.func(*args, **kwargs) if plan.is_async else plan.func(*args, **kwargs)
-        except GeneratorExit:
-            raise  # the loop is gone, and so is everything that could record this
+            args, kwargs = decode_call(self._serializers.get(body.codec), body.args, body.kwargs)
+        except Exception as error:  # noqa: BLE001 - a registered class may do anything when it is built
+            self._conclude(run, self._planner.refuse(error))
+            return
+        if body.timeout_ms is not None:
+            run.deadline = time.monotonic() + body.timeout_ms / 1000
+        log_subject.set(run)
+        if plan.run_in == "loop":
+            task = Task(self._drive_any(run, plan, args, kwargs), loop=self._loop, **_EAGERLY)
+            if not run.ended:
+                self._watch(run, task)
+        else:
+            self._start_elsewhere(run, plan, args, kwargs)
+
+    def _watch(self, run: Run, task: Task[None]) -> None:
+        run.task = task
+        if run.deadline is not None:
+            self._deadlines.add(run)
+
+    async def _drive(self, run: Run, func: Callable[..., Any], args: list[Any]) -> None:
+        try:
+            value = await func(*args)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a task is the task's failure
             self._failed(run, error)
         else:
             self._succeeded(run, value)
 
-    async def _drive_wrapped(self, run: Run, plan: Plan, args: Any, kwargs: dict[str, Any], wrappers: Wrappers) -> None:
+    async def _drive_any(self, run: Run, plan: Plan, args: Any, kwargs: dict[str, Any]) -> None:
+        wrappers = self._wrappers
         try:
-            wrappers.enter(run)
+            if wrappers is not None:
+                wrappers.enter(run)
             try:
                 value = await plan.func(*args, **kwargs) if plan.is_async else plan.func(*args, **kwargs)
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001 - the wrappers hear of it first
+            except BaseException as error:
+                if wrappers is None:
+                    raise
                 value = wrappers.leave(run, None, error)
             else:
-                value = wrappers.leave(run, value)
-        except GeneratorExit:
-            raise
+                if wrappers is not None:
+                    value = wrappers.leave(run, value)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a task is the task's failure
             self._failed(run, error)
         else:
@@ -176,7 +192,7 @@ class Executor:
     def _thread_ended(self, run: Run, value: Any, error: BaseException | None) -> None:
         self._processes.freed(run)
         if run.ended:
-            self._came_late()
+            self._ended_late(run)
             return
         if self._wrappers is not None:
             try:
@@ -189,16 +205,9 @@ class Executor:
         else:
             self._failed(run, error)
 
-    def _came_late(self) -> None:
-        """Note the end of a body that was given up before; nothing is recorded any more."""
-        self._roster.stuck -= 1
-
     def _succeeded(self, run: Run, value: Any) -> None:
-        if run.ended:
-            self._came_late()
-            return
-        if run.why_stopped == "timeout":
-            self._conclude(run, judge(run, asyncio.CancelledError()))
+        if run.ended or run.why_stopped == "timeout":
+            self._ended_late(run)
             return
         try:
             data = self._dumps(value)
@@ -208,17 +217,28 @@ class Executor:
         if run.deadline is not None:
             self._deadlines.discard(run)
         self._roster.end(run)
-        self._settler.complete(run, data, self._codec)
+        self._settler.complete(run, data)
+
+    def _ended_late(self, run: Run) -> None:
+        """Take note of a body that came to its end after its timeout."""
+        if run.ended:
+            self._roster.stuck -= 1  # it was given up before, so there is nothing to record any more
+        else:
+            self._conclude(run, judge(run, asyncio.CancelledError()))
 
     def _failed(self, run: Run, error: BaseException) -> None:
         if run.ended:
-            self._came_late()
+            self._ended_late(run)
             return
+        if isinstance(error, GeneratorExit) and self._loop.is_closed():
+            raise error  # Python clears up what was left in a loop, and nothing can be recorded any more
         trace, remote = error.__traceback__, remote_error(error)
         # Only the worker's own frame: the call itself was refused, so the arguments do not fit the function.
         refused = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
         if remote is not None:
             refused = remote.is_call_refused
+        if run.plan is None:
+            run.plan = self._planner.known.get(run.grant.body.func)
         self._conclude(run, judge(run, error, drop_frames=1, is_call_refused=refused))
 
     def _conclude(self, run: Run, verdict: Verdict) -> None:

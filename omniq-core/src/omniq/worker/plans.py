@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING, Any
 from omniq.errors import ConfigError, ForbiddenFunctionError, SerializationError, UnknownFunctionError
 from omniq.models.error import ErrorInfo
 from omniq.queue.registry import resolve_run_in
-from omniq.serialization import decode_call
 from omniq.worker.verdict import Fail, HandBack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from omniq.models.record import Grant, TaskBody
+    from omniq.models.record import Grant
     from omniq.queue.registry import TaskDefinition, TaskRegistry
-    from omniq.serialization import SerializerRegistry
     from omniq.worker.context import Run
     from omniq.worker.verdict import Verdict
 
-__all__ = ["Plan", "Planner", "decode_arguments"]
+__all__ = ["Plan", "Planner"]
 
-_NO_ARGS: tuple[object, ...] = ()
-_NO_KWARGS: dict[str, object] = {}
 _MOST_UNKNOWN = 10_000
 _FIRST_BACKOFF_MS = 1_000
 _LONGEST_BACKOFF_MS = 30_000
@@ -49,49 +45,44 @@ class Plan:
         self.is_async = resolve_run_in(self.func) == "loop"
 
 
-def decode_arguments(serializers: SerializerRegistry, body: TaskBody) -> tuple[Any, dict[str, Any]]:
-    """Return the positional and keyword arguments of a task.
-
-    Raises:
-        SerializationError: They cannot be decoded here.
-        ConfigError: Their serializer is not known here.
-    """
-    if body.codec == "json" and body.kwargs == b"{}":
-        if body.args == b"[]":
-            return _NO_ARGS, _NO_KWARGS
-        args = serializers.get("json").loads(body.args)
-        if type(args) is list:
-            return args, _NO_KWARGS
-    return decode_call(serializers.get(body.codec), body.args, body.kwargs)
-
-
 class Planner:
     """Finds functions, and remembers since when it misses those that it does not know.
 
     Args:
         registry: What may run.
         unknown_grace_ms: How long a task whose function is not known here is left for other workers.
+        has_wrappers: Whether plugins want to be around every run.
+
+    Attributes:
+        known: The plans that were made, by the tasks' names.
+        quick: The coroutine functions that need nothing but their arguments, by the tasks' names.
     """
 
-    def __init__(self, registry: TaskRegistry, unknown_grace_ms: int) -> None:
+    def __init__(self, registry: TaskRegistry, unknown_grace_ms: int, *, has_wrappers: bool) -> None:
         self._registry = registry
         self._grace = unknown_grace_ms / 1000
+        self._has_wrappers = has_wrappers
         self.known: dict[str, Plan] = {}
+        self.quick: dict[str, Callable[..., Any]] = {}
         self._missed: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def find(self, run: Run) -> Plan | Verdict:
         """Return how to run a task, or what becomes of it because it cannot run here."""
         func = run.grant.body.func
-        try:
-            plan = self.known[func] = Plan(self._registry.resolve(func))
-        except UnknownFunctionError as error:
-            return self._miss(run.grant, error)
-        except ForbiddenFunctionError as error:
-            return Fail(ErrorInfo.from_exception(error))
-        except Exception as error:  # noqa: BLE001 - importing the module of the function runs any code
-            run.plan = None
-            return Fail(ErrorInfo.from_exception(error), _FIRST_BACKOFF_MS)
-        self._missed.pop(run.grant.id, None)
+        plan = self.known.get(func)
+        if plan is None:
+            try:
+                plan = self.known[func] = Plan(self._registry.resolve(func))
+            except UnknownFunctionError as error:
+                return self._miss(run.grant, error)
+            except ForbiddenFunctionError as error:
+                return Fail(ErrorInfo.from_exception(error))
+            except Exception as error:  # noqa: BLE001 - importing the module of the function runs any code
+                return Fail(ErrorInfo.from_exception(error), _FIRST_BACKOFF_MS)
+            if plan.is_async and plan.run_in == "loop" and not self._has_wrappers:
+                self.quick[func] = plan.func
+            self._missed.pop(run.grant.id, None)
+        run.plan = plan
         return plan
 
     def refuse(self, error: Exception) -> Verdict:

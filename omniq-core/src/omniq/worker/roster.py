@@ -73,12 +73,12 @@ class Roster:
         """
         held = self.held
         runs = [Run(grant, desk, sent_at) for grant in grants]
-        for run in runs:
-            task_id = run.grant.id
-            if task_id in held:
+        ids = [run.grant.id for run in runs]
+        if not held.keys().isdisjoint(ids):
+            for task_id in held.keys() & ids:
                 # The task is ours again, so the run that we hold lost its lease without hearing of it.
                 desk.superseded(held[task_id])
-            held[task_id] = run
+        held.update(zip(ids, runs, strict=True))
         self.claimed += len(runs)
         return runs
 
@@ -96,6 +96,16 @@ class Roster:
             del held[run.grant.id]
             if self._waiter is not None:
                 self.wake()
+
+    def drop_all(self, runs: Iterable[Run]) -> None:
+        """Forget runs that were recorded."""
+        held = self.held
+        for run in runs:
+            task_id = run.grant.id
+            found = held.pop(task_id, None)
+            if found is not run and found is not None:
+                held[task_id] = found  # the task was granted again in the meantime
+        self.wake()
 
     def wake(self) -> None:
         """Wake who waits for a change."""

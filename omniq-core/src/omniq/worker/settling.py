@@ -30,11 +30,6 @@ _log = logging.getLogger(__name__)
 _COMPLETED, _FAILED, _CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
 
 
-class _Ended(NamedTuple):
-    run: Run
-    record: ResultRecord
-
-
 class _Failed(NamedTuple):
     run: Run
     error: ErrorInfo
@@ -57,10 +52,14 @@ class Settler:
         stores: The opened storages.
         roster: The runs; those that are recorded are dropped from it.
         options: The worker's options.
+        codec: The name of the serializer that encodes results.
         settled: Called after every write that recorded something.
     """
 
-    def __init__(self, stores: Stores, roster: Roster, options: WorkerOptions, settled: Callable[[], None]) -> None:
+    def __init__(
+        self, stores: Stores, roster: Roster, options: WorkerOptions, codec: str, settled: Callable[[], None]
+    ) -> None:
+        self._codec = codec
         self._queue = stores.task_queue
         self._results = stores.results
         self._results_joined = Role.RESULT_STORAGE in stores.joined
@@ -68,7 +67,8 @@ class Settler:
         self._roster = roster
         self._patience = options.lease_ms / 1000
         self._settled = settled
-        self._completions: list[_Ended] = []
+        self._completed: list[Run] = []
+        self._completions: list[Completion] = []
         self._failures: list[_Failed] = []
         self._returns: list[_Returned] = []
         self._sleeper: asyncio.Future[None] | None = None
@@ -76,27 +76,31 @@ class Settler:
         self._contact = Contact("recording outcomes", _log)
         self._results_contact = Contact("storing results", _log)
 
-    def complete(self, run: Run, value: bytes, codec: str) -> None:
+    def complete(self, run: Run, value: bytes) -> None:
         """Record a result."""
         if len(value) > self._max_value:
-            limit = self._max_value
-            text = f"the result has {len(value)} bytes, and the result storage takes {limit}; return where it is stored"
-            self.fail(run, ErrorInfo(type="result too large", message=text), None)
+            self._fail_large(run, len(value))
             return
         grant = run.grant
         token = grant.token
+        task_id = grant.id
         record = ResultRecord(
-            id=grant.id,
+            id=task_id,
             seq=token.seq,
             epoch=token.epoch,
             status=_COMPLETED,
             value=value,
-            codec=codec,
+            codec=self._codec,
             ttl_ms=grant.body.result_ttl_ms,
         )
-        self._completions.append(_Ended(run, record))
+        self._completed.append(run)
+        self._completions.append(Completion(task_id, token, record))
         if self._sleeper is not None:
             self._wake()
+
+    def _fail_large(self, run: Run, size: int) -> None:
+        text = f"the result has {size} bytes, and the result storage takes {self._max_value}; return where it is stored"
+        self.fail(run, ErrorInfo(type="result too large", message=text), None)
 
     def fail(self, run: Run, error: ErrorInfo, delay_ms: int | None) -> None:
         """Record a failed attempt; with a delay it is tried again if attempts are left."""
@@ -143,8 +147,9 @@ class Settler:
 
     async def _flush(self) -> None:
         if self._completions:
+            runs, self._completed = self._completed, []
             completions, self._completions = self._completions, []
-            await self._write_completions(completions)
+            await self._write_completions(runs, completions)
         if self._failures:
             failures, self._failures = self._failures, []
             await self._write_failures(failures)
@@ -154,43 +159,38 @@ class Settler:
 
     # Completions
 
-    async def _write_completions(self, batch: list[_Ended]) -> None:
-        if self._results_joined:
-            items = [Completion(run.grant.id, run.grant.token, record) for run, record in batch]
-        else:
-            batch = await self._store(batch)
-            items = [Completion(run.grant.id, run.grant.token) for run, _ in batch]
+    async def _write_completions(self, runs: list[Run], items: list[Completion]) -> None:
+        if not self._results_joined:
+            runs, items = await self._store(runs, items)
         if not items:
             return
         replies = await self._persist(self._queue.complete, items)
         roster = self._roster
-        for (run, _), reply in zip(batch, replies, strict=True):
-            if reply == "ok":
-                roster.completed += 1
-                roster.drop(run)
-            elif isinstance(reply, LimitExceededError):
+        if replies.count("ok") == len(runs):
+            roster.completed += len(runs)
+            roster.drop_all(runs)
+            return
+        for run, reply in zip(runs, replies, strict=True):
+            if isinstance(reply, LimitExceededError):
                 self.fail(run, ErrorInfo.from_exception(reply), None)
             else:
                 self._account(run, reply, _COMPLETED)
 
-    async def _store(self, batch: list[_Ended]) -> list[_Ended]:
+    async def _store(self, runs: list[Run], items: list[Completion]) -> tuple[list[Run], list[Completion]]:
         """Put results into their own storage; what cannot be put there is not completed but tried again."""
-        replies = await persist(
-            self._results.put,
-            [record for _, record in batch],
-            patience=self._patience,
-            contact=self._results_contact,
-        )
+        records = [item.result for item in items]
+        patience = self._patience
+        replies = await persist(self._results.put, records, patience=patience, contact=self._results_contact)
         stored = []
-        for ended, reply in zip(batch, replies, strict=True):
+        for run, reply in zip(runs, replies, strict=True):
             if isinstance(reply, LimitExceededError):
-                self.fail(ended.run, ErrorInfo.from_exception(reply), None)
+                self.fail(run, ErrorInfo.from_exception(reply), None)
             elif isinstance(reply, Exception):
                 error = ErrorInfo(type="result not stored", message=ErrorInfo.from_exception(reply).summary())
-                self.fail(ended.run, error, round(self._patience * 1000))
+                self.fail(run, error, round(patience * 1000))
             else:
-                stored.append(ended)
-        return stored
+                stored.append(run)
+        return stored, [Completion(run.grant.id, run.grant.token) for run in stored]
 
     # Failures
 

@@ -104,7 +104,7 @@ class Worker:
             return self._roster.report()
         stores = self._given_stores if isinstance(self._given_stores, Stores) else await self._given_stores()
         crew = Crew(self._crew_failed)
-        settler = Settler(stores, self._roster, self.options, self._settled)
+        settler = Settler(stores, self._roster, self.options, self._config.serializer, self._settled)
         self._build(loop, stores, settler)
         claimer, executor, lease, relay = self._parts()
         crew.start("settling", settler.run())
