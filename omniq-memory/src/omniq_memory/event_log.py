@@ -1,9 +1,9 @@
-"""The lifecycle log as a list of cheap tuples, made into events when they are read."""
+"""The lifecycle log as rows of atoms, made into events when they are read."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Final, TypeAlias
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from omniq.errors import ConfigError
 from omniq.models.event import Event, EventType
@@ -11,90 +11,122 @@ from omniq.models.status import TaskStatus
 from omniq_memory.waiting import Board
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from omniq.models.event import EventFilter
 
-__all__ = ["Entry", "EventLog", "pack", "unpack"]
+__all__ = ["COMPLETED", "ENQUEUED", "STARTED", "EventLog", "Row", "kind_of", "pack", "state_of", "unpack"]
 
-Entry: TypeAlias = (
-    "tuple[str, int, int, str, int, str, str | None, int, int, int | None, str | None, str | None, int | None]"
-)
-"""The fields of an event in their order, without its position; type and state as plain text.
+Row: TypeAlias = "tuple[str, int, int, int, int, str, int, int, int | None, str | None, int | None, str | None]"
+"""task_id, seq, version, kind, at, queue, attempt, epoch, ready_at, worker, duration_ms, error.
 
-Plain text rather than enum members because the garbage collector stops tracking a tuple of nothing but atoms.
+`kind` is the number of a type and a state.
 """
 
-_TYPES = {member.value: member for member in EventType}
-_STATES: dict[str | None, TaskStatus | None] = {None: None, **{member.value: member for member in TaskStatus}}
-_TYPE: Final = 3
+_IDENTITY: Final = 3  # so many fields identify an event
+_KIND: Final = 3
 _AT: Final = 4
 _QUEUE: Final = 5
+_WIDTH: Final = 12
+_PAGE: Final = 1024
+
+_kinds: list[tuple[EventType, TaskStatus | None]] = []
+_numbers: dict[tuple[EventType, TaskStatus | None], int] = {}
 
 
-def pack(event: Event) -> Entry:
+def kind_of(event_type: EventType, state: TaskStatus | None) -> int:
+    """Return the number of a type and a state."""
+    number = _numbers.get((event_type, state))
+    if number is None:
+        _kinds.append((event_type, state))
+        number = _numbers[event_type, state] = len(_kinds) - 1
+    return number
+
+
+ENQUEUED = kind_of(EventType.ENQUEUED, TaskStatus.PENDING)
+STARTED = kind_of(EventType.STARTED, TaskStatus.RUNNING)
+COMPLETED = kind_of(EventType.COMPLETED, TaskStatus.COMPLETED)
+
+
+def pack(event: Event) -> Row:
     """Return the event as the log keeps it."""
     return (
         event.task_id,
         event.seq,
         event.version,
-        event.type.value,
+        kind_of(event.type, event.state),
         event.at,
         event.queue,
-        None if event.state is None else event.state.value,
         event.attempt,
         event.epoch,
         event.ready_at,
         event.worker,
-        event.error,
         event.duration_ms,
+        event.error,
     )
 
 
-def unpack(entry: Entry, position: str | None = None) -> Event:
+def unpack(row: Sequence[Any], position: str | None = None) -> Event:
     """Return what `pack` was given."""
+    event_type, state = _kinds[row[_KIND]]
     return Event(
-        task_id=entry[0],
-        seq=entry[1],
-        version=entry[2],
-        type=_TYPES[entry[3]],
-        at=entry[4],
-        queue=entry[5],
-        state=_STATES[entry[6]],
-        attempt=entry[7],
-        epoch=entry[8],
-        ready_at=entry[9],
-        worker=entry[10],
-        error=entry[11],
-        duration_ms=entry[12],
+        task_id=row[0],
+        seq=row[1],
+        version=row[2],
+        type=event_type,
+        at=row[_AT],
+        queue=row[_QUEUE],
+        state=state,
+        attempt=row[6],
+        epoch=row[7],
+        ready_at=row[8],
+        worker=row[9],
+        error=row[11],
+        duration_ms=row[10],
         position=position,
     )
 
 
-class EventLog:
-    """All events in order. Used under the lock of the state.
+def state_of(row: Row) -> TaskStatus | None:
+    """Return the state after the transition."""
+    return _kinds[row[_KIND]][1]
 
-    `entries` is always the same list: a queue that joined the event role appends to it directly, without asking whether
-    the event is known, because no transition is made twice. The indexes are brought up to date when they are needed.
+
+class EventLog:
+    """All events in order, by number. Used under the lock of the state.
+
+    Rows stand one after another in one list, and by pages in tuples once they are many: so an event is no object of its
+    own, and the garbage collector, which stops tracking tuples of atoms, has nothing to look at.
+
+    Attributes:
+        tail: The fields of the latest rows; always the same list. A queue that joined the event role extends it directly,
+            without asking whether the event is known, because no transition is made twice.
+        board: Who follows the log.
     """
 
     __slots__ = (
-        "_base",
         "_by_task",
         "_disorder",
+        "_first",
+        "_holes",
         "_indexed",
         "_known",
         "_latest",
         "_learned",
+        "_pages",
+        "_sealed",
         "_surveyed",
         "board",
-        "entries",
+        "tail",
     )
 
     def __init__(self) -> None:
-        self.entries: list[Entry | None] = []
+        self.tail: list[Any] = []
         self.board = Board()
-        self._base = 0  # the number of the first entry; numbers are never used again
+        self._pages: dict[int, tuple[Any, ...]] = {}
+        self._sealed = 0  # events with smaller numbers are in pages
+        self._first = 0  # events with smaller numbers were removed
+        self._holes: set[int] = set()  # removed later ones
         self._known: set[tuple[str, int, int]] = set()
         self._learned = 0  # events with smaller numbers are in `_known`
         self._by_task: dict[str, list[int]] = {}
@@ -106,27 +138,32 @@ class EventLog:
     @property
     def end(self) -> int:
         """The number that the next event will have."""
-        return self._base + len(self.entries)
+        return self._sealed + len(self.tail) // _WIDTH
 
     def append(self, events: Sequence[Event]) -> int:
         """Append what is not known yet and return how many events that were."""
         if any(event.seq for event in events):
-            self._learn()  # only tasks' events are ever appended directly
+            self._learn()  # only tasks' events are ever added directly
         known, count = self._known, 0
         for event in events:
             identity = (event.task_id, event.seq, event.version)
             if identity not in known:
                 known.add(identity)
-                self.entries.append(pack(event))
+                self.tail.extend(pack(event))
                 count += 1
         if count:
-            self.wake()
+            self.close_batch()
         return count
 
-    def wake(self) -> None:
-        """Wake who follows the log."""
+    def close_batch(self) -> None:
+        """Wake who follows the log, and put what is enough for a page into one."""
         if self.board.waiting:
             self.board.wake("")
+        tail, size = self.tail, _WIDTH * _PAGE
+        while len(tail) >= size:
+            self._pages[self._sealed // _PAGE] = tuple(tail[:size])
+            del tail[:size]
+            self._sealed += _PAGE
 
     def number(self, position: str) -> int:
         """Return the number that a position means.
@@ -143,88 +180,91 @@ class EventLog:
 
     def read(self, start: int, stop: int, limit: int, where: EventFilter | None, *, desc: bool) -> list[Event]:
         """Return at most `limit` events with start <= number < stop that the filter means."""
-        base, entries = self._base, self.entries
-        numbers: Sequence[int] = range(max(start, base), min(stop, self.end))
+        numbers: Sequence[int] = range(max(start, self._first), min(stop, self.end))
         if where is not None and where.task_id is not None:
             self._index()
             mine = self._by_task.get(where.task_id, [])
             numbers = mine[bisect_left(mine, start) : bisect_left(mine, stop)]
-        types = None if where is None or where.types is None else {kind.value for kind in where.types}
+        kinds = None if where is None or where.types is None else _kinds_of(where.types)
         found: list[Event] = []
-        for number in reversed(numbers) if desc else numbers:
+        for number, row in self._rows(reversed(numbers) if desc else numbers):
             if len(found) >= limit:
                 break
-            entry = entries[number - base]
-            if entry is None:
-                continue
-            if where is not None and not (
-                (types is None or entry[_TYPE] in types)
-                and (where.queues is None or entry[_QUEUE] in where.queues)
-                and (where.at_from is None or entry[_AT] >= where.at_from)
-                and (where.at_before is None or entry[_AT] < where.at_before)
+            if where is None or (
+                (kinds is None or row[_KIND] in kinds)
+                and (where.queues is None or row[_QUEUE] in where.queues)
+                and (where.at_from is None or row[_AT] >= where.at_from)
+                and (where.at_before is None or row[_AT] < where.at_before)
             ):
-                continue
-            found.append(unpack(entry, str(number)))
+                found.append(unpack(row, str(number)))
         return found
 
     def trim(self, before: int, limit: int) -> int:
         """Remove at most `limit` events that are older, the first in the log first."""
         self._survey()
         count = 0
-        for place, entry in enumerate(self.entries):
+        for number, row in self._rows(range(self._first, self.end)):
             if count >= limit:
                 break
-            if entry is None:
-                continue
-            if entry[_AT] < before:
-                self._forget(entry, self._base + place)
-                self.entries[place] = None
+            if row[_AT] < before:
+                self._known.discard((row[0], row[1], row[2]))
+                if number < self._indexed:
+                    self._unindex(row[0], number)
+                self._holes.add(number)
                 count += 1
-            elif self._base + place >= self._disorder:
+            elif number >= self._disorder:
                 break
-        self._drop_holes()
+        self._drop_front()
         return count
 
+    def _rows(self, numbers: Iterable[int]) -> Iterator[tuple[int, Sequence[Any]]]:
+        """Yield the rows of those of the numbers that were not removed."""
+        pages, tail, sealed, holes = self._pages, self.tail, self._sealed, self._holes
+        for number in numbers:
+            if number not in holes:
+                if number < sealed:
+                    start = number % _PAGE * _WIDTH
+                    yield number, pages[number // _PAGE][start : start + _WIDTH]
+                else:
+                    start = (number - sealed) * _WIDTH
+                    yield number, tail[start : start + _WIDTH]
+
     def _learn(self) -> None:
-        """Bring the set of known events up to date with what a queue appended directly."""
-        for number in range(max(self._learned, self._base), self.end):
-            entry = self.entries[number - self._base]
-            if entry is not None:
-                self._known.add(entry[:3])
+        """Bring the set of known events up to date with what a queue added directly."""
+        for _, row in self._rows(range(max(self._learned, self._first), self.end)):
+            self._known.add((row[0], row[1], row[2]))
         self._learned = self.end
 
     def _index(self) -> None:
         """Bring the index by task up to date."""
-        for number in range(max(self._indexed, self._base), self.end):
-            entry = self.entries[number - self._base]
-            if entry is not None:
-                self._by_task.setdefault(entry[0], []).append(number)
+        for number, row in self._rows(range(max(self._indexed, self._first), self.end)):
+            self._by_task.setdefault(row[0], []).append(number)
         self._indexed = self.end
+
+    def _unindex(self, task_id: str, number: int) -> None:
+        mine = self._by_task[task_id]
+        del mine[bisect_left(mine, number)]
+        if not mine:
+            del self._by_task[task_id]
 
     def _survey(self) -> None:
         """Find the last place where an event is older than one before it, looking at every event once."""
-        for number in range(max(self._surveyed, self._base), self.end):
-            entry = self.entries[number - self._base]
-            if entry is not None:
-                if entry[_AT] < self._latest:
-                    self._disorder = number
-                else:
-                    self._latest = entry[_AT]
+        for number, row in self._rows(range(max(self._surveyed, self._first), self.end)):
+            if row[_AT] < self._latest:
+                self._disorder = number
+            else:
+                self._latest = row[_AT]
         self._surveyed = self.end
 
-    def _forget(self, entry: Entry, number: int) -> None:
-        self._known.discard(entry[:3])
-        if number < self._indexed:
-            mine = self._by_task[entry[0]]
-            del mine[bisect_right(mine, number) - 1]
-            if not mine:
-                del self._by_task[entry[0]]
+    def _drop_front(self) -> None:
+        first = self._first
+        while first in self._holes:
+            self._holes.remove(first)
+            first += 1
+        for page in range(self._first // _PAGE, min(first, self._sealed) // _PAGE):
+            del self._pages[page]
+        self._first = first
 
-    def _drop_holes(self) -> None:
-        holes = 0
-        for entry in self.entries:
-            if entry is not None:
-                break
-            holes += 1
-        del self.entries[:holes]
-        self._base += holes
+
+def _kinds_of(types: frozenset[EventType]) -> frozenset[int]:
+    return frozenset(number for number, (event_type, _) in enumerate(_kinds) if event_type in types)

@@ -1,7 +1,5 @@
 """The event storage role in memory."""
 
-# ruff: noqa: D102 - the storage API says what the methods do
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

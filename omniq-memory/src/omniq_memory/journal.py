@@ -7,36 +7,34 @@ from typing import TYPE_CHECKING, Final
 
 from omniq.models.config import Role
 from omniq.models.status import TERMINAL
-from omniq_memory.event_log import unpack
+from omniq_memory.event_log import state_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from omniq.models.event import Event
-    from omniq_memory.event_log import Entry, EventLog
+    from omniq_memory.event_log import EventLog, Row
     from omniq_memory.result_table import ResultTable
 
 __all__ = ["Journal", "Outbox"]
 
-_TERMINAL = frozenset(state.value for state in TERMINAL)
 _SEQ: Final = 1
 _AT: Final = 4
-_STATE: Final = 6
 
 
 class Outbox:
     """Transitions that another storage still has to hear of, in the order in which they happened."""
 
-    __slots__ = ("_counts", "_entries")
+    __slots__ = ("_counts", "_rows")
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[str, int, int], Entry] = {}
+        self._rows: dict[tuple[str, int, int], Row] = {}
         self._counts: dict[int, int] = {}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, row: Row) -> None:
         """Add a transition."""
-        self._entries[entry[:3]] = entry
-        self._counts[entry[_SEQ]] = self._counts.get(entry[_SEQ], 0) + 1
+        self._rows[row[:3]] = row
+        self._counts[row[_SEQ]] = self._counts.get(row[_SEQ], 0) + 1
 
     def has(self, seq: int) -> bool:
         """Tell whether a task has entries."""
@@ -44,13 +42,13 @@ class Outbox:
 
     def read(self, limit: int, latest: int) -> list[Event]:
         """Return at most `limit` entries of up to `latest`, in order."""
-        entries = (entry for entry in self._entries.values() if entry[_AT] <= latest)
-        return [unpack(entry) for entry in islice(entries, limit)]
+        rows = (row for row in self._rows.values() if row[_AT] <= latest)
+        return [unpack(row) for row in islice(rows, limit)]
 
     def acknowledge(self, events: Sequence[Event]) -> None:
         """Forget entries."""
         for event in events:
-            if self._entries.pop((event.task_id, event.seq, event.version), None) is not None:
+            if self._rows.pop((event.task_id, event.seq, event.version), None) is not None:
                 self._counts[event.seq] -= 1
                 if not self._counts[event.seq]:
                     del self._counts[event.seq]
@@ -70,19 +68,21 @@ class Journal:
         self._log = log
         self._outbox = outbox
         self.results = results if Role.RESULT_STORAGE in joined else None
-        self.add: Callable[[Entry], None]
+        self.add: Callable[[Row], None]
         if Role.EVENT_STORAGE not in joined:
             self.add = outbox.add
         elif self.results is None:
             self.add = self._log_and_report_ends
         else:
-            self.add = log.entries.append
+            self.add = log.tail.extend
 
     def close_batch(self) -> None:
-        """Wake who follows the log."""
-        self._log.wake()
+        """Wake who follows the log, and keep the results tidy."""
+        self._log.close_batch()
+        if self.results is not None:
+            self.results.tidy()
 
-    def _log_and_report_ends(self, entry: Entry) -> None:
-        self._log.entries.append(entry)
-        if entry[_STATE] in _TERMINAL:  # the relay sees to it that every ended task has a result
-            self._outbox.add(entry)
+    def _log_and_report_ends(self, row: Row) -> None:
+        self._log.tail.extend(row)
+        if state_of(row) in TERMINAL:  # the relay sees to it that every ended task has a result
+            self._outbox.add(row)

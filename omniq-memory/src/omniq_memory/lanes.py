@@ -25,81 +25,91 @@ _ROOM = 1024
 class Lane:
     """The PENDING tasks of one queue and one priority, by (ready_at, seq).
 
-    Most tasks become ready in the order in which they come: those stand in a plain line, and only the others (delayed
-    ones, retries) in a heap. An entry is void once its task is not PENDING any more or is ready at another time.
-    A task may have two entries; taking it voids both.
+    Most tasks become ready in the order in which they come: those stand in a line, and only the others (delayed ones,
+    retries) in a heap. An entry is void once its task is not PENDING any more or is ready at another time. A task may
+    have two entries; taking it voids both.
+
+    Attributes:
+        priority: Of these tasks.
+        line: Tasks in order. Whoever adds one knows that it belongs to the end.
+        line_at: The `ready_at` that each had when it was added; apart, because that is cheaper than pairs.
     """
 
-    __slots__ = ("_heap", "_line", "_void")
+    __slots__ = ("_heap", "_void", "line", "line_at", "priority")
 
-    def __init__(self) -> None:
-        self._line: deque[Entry] = deque()
+    def __init__(self, priority: int) -> None:
+        self.priority = priority
+        self.line: deque[TaskRecord] = deque()
+        self.line_at: deque[int] = deque()
         self._heap: list[Entry] = []
         self._void = 0
 
-    def push(self, at: int, seq: int, record: TaskRecord, now: int) -> None:
+    def push(self, task: TaskRecord, now: int) -> None:
         """Add a task that became PENDING."""
-        entry = (at, seq, record)
-        line = self._line
-        if at <= now and (not line or line[-1] < entry):
-            line.append(entry)
+        at, seq, last = task.ready_at, task.seq, self.line_at
+        if at <= now and (not last or last[-1] < at or (last[-1] == at and self.line[-1].seq < seq)):
+            self.line.append(task)
+            last.append(at)
         else:
-            heappush(self._heap, entry)
+            heappush(self._heap, (at, seq, task))
 
-    def head(self) -> Entry | None:
-        """Return the first valid entry, ready or not."""
-        line, heap = self._line, self._heap
-        while line and _is_void(line[0]):
+    def head(self) -> tuple[int, int] | None:
+        """Return (ready_at, seq) of the first task, ready or not."""
+        line, line_at, heap = self.line, self.line_at, self._heap
+        while line and (line[0].state is not _PENDING or line[0].ready_at != line_at[0]):
             line.popleft()
+            line_at.popleft()
         while heap and _is_void(heap[0]):
             heappop(heap)
-        if line and heap:
-            return min(line[0], heap[0])
-        return line[0] if line else heap[0] if heap else None
+        if not line:
+            return heap[0][:2] if heap else None
+        first = line_at[0], line[0].seq
+        return min(first, heap[0][:2]) if heap else first
 
     def take(self, limit: int, now: int, taken: list[TaskRecord]) -> None:
         """Move ready tasks to the end of `taken`, in order, until it holds `limit`.
 
         Their state is set to RUNNING at once, which voids their other entries; the caller makes the rest of the change.
         """
-        line, heap = self._line, self._heap
-        while len(taken) < limit:
-            if heap and not (line and line[0] < heap[0]):
-                at, _, record = heap[0]
-                if record.state is not _PENDING or record.ready_at != at:
-                    heappop(heap)
-                    continue
+        line, line_at, heap = self.line, self.line_at, self._heap
+        room = limit - len(taken)
+        while room > 0:
+            if heap and not (line and (line_at[0], line[0].seq) < heap[0][:2]):
+                at, _, task = heap[0]
                 if at > now:
                     return
                 heappop(heap)
-            elif line:
-                at, _, record = line[0]
-                if record.state is not _PENDING or record.ready_at != at:
-                    line.popleft()
-                    continue
-                if at > now:
-                    return
-                line.popleft()
+            elif line and line_at[0] <= now:
+                at, task = line_at.popleft(), line.popleft()
             else:
                 return
-            record.state = _RUNNING
-            taken.append(record)
+            if task.state is _PENDING and task.ready_at == at:
+                task.state = _RUNNING
+                taken.append(task)
+                room -= 1
 
     def note_void(self) -> None:
         """Count an entry that became void without being taken; half of them void, they are all cleared away."""
         self._void += 1
-        if self._void > _ROOM and self._void * 2 > len(self._line) + len(self._heap):
-            self._line = deque(entry for entry in self._line if not _is_void(entry))
+        if self._void > _ROOM and self._void * 2 > len(self.line) + len(self._heap):
+            valid = [
+                (at, task)
+                for at, task in zip(self.line_at, self.line, strict=True)
+                if task.state is _PENDING and task.ready_at == at
+            ]
+            self.line_at, self.line = deque(at for at, _ in valid), deque(task for _, task in valid)
             self._heap = [entry for entry in self._heap if not _is_void(entry)]
             heapify(self._heap)
             self._void = 0
 
     def __iter__(self) -> Iterator[TaskRecord]:
         """Yield the PENDING tasks in no order; one may come twice."""
-        for entries in (self._line, self._heap):
-            for entry in entries:
-                if not _is_void(entry):
-                    yield entry[2]
+        for at, task in zip(self.line_at, self.line, strict=True):
+            if task.state is _PENDING and task.ready_at == at:
+                yield task
+        for entry in self._heap:
+            if not _is_void(entry):
+                yield entry[2]
 
 
 class Deadlines:
@@ -116,9 +126,9 @@ class Deadlines:
         self._room = _ROOM
         self._time_of = time_of
 
-    def push(self, at: int, record: TaskRecord) -> None:
+    def push(self, at: int, task: TaskRecord) -> None:
         """Add a task; doing so twice is harmless."""
-        heappush(self._heap, (at, record.seq, record))
+        heappush(self._heap, (at, task.seq, task))
         if len(self._heap) > self._room:
             self._heap = [entry for entry in self._heap if self._time_of(entry[2]) == entry[0]]
             heapify(self._heap)
@@ -141,5 +151,5 @@ class Deadlines:
 
 
 def _is_void(entry: Entry) -> bool:
-    record = entry[2]
-    return record.state is not _PENDING or record.ready_at != entry[0]
+    task = entry[2]
+    return task.state is not _PENDING or task.ready_at != entry[0]

@@ -54,7 +54,7 @@ class QueueIndex:
         """Return the lane of a priority."""
         lane = self.lanes.get(priority)
         if lane is None:
-            lane = self.lanes[priority] = Lane()
+            lane = self.lanes[priority] = Lane(priority)
             self.ranked = [self.lanes[each] for each in sorted(self.lanes, reverse=True)]
         return lane
 
@@ -88,10 +88,10 @@ def take_ready(queues: Sequence[QueueIndex], limit: int, now: int) -> list[TaskR
     for priority in sorted({each for queue in queues for each in queue.lanes}, reverse=True):
         lanes = [queue.lanes[priority] for queue in queues if priority in queue.lanes]
         while len(taken) < limit:
-            heads = [(head, lane) for lane in lanes if (head := lane.head()) is not None and head[0] <= now]
+            heads = {head: lane for lane in lanes if (head := lane.head()) is not None and head[0] <= now}
             if not heads:
                 break
-            _, best = min(heads, key=lambda pair: pair[0])
+            best = heads[min(heads)]
             best.take(limit if len(heads) == 1 else len(taken) + 1, now, taken)
     return taken
 

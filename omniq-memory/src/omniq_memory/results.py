@@ -1,7 +1,5 @@
 """The result storage role in memory."""
 
-# ruff: noqa: D102 - the storage API says what the methods do
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -27,7 +25,9 @@ class MemoryResultStorage(MemoryHandle, ResultStorage):
         check_results(records, self._capabilities)
         with state.lock:
             at = state.clock.now() if now is None else now
-            return [state.results.put_record(record, at) for record in records]
+            answers = [state.results.put(record, at) for record in records]
+            state.results.tidy()
+            return answers
 
     async def get(self, ids: Sequence[str], *, now: int | None = None) -> builtins.list[ResultRecord | None]:
         state = self._state

@@ -62,22 +62,22 @@ class Retention:
             heads = [(head, ended) for ended, bound in asked if (head := ended.head()) is not None and head[0] < bound]
             if not heads:
                 break
-            (_, _, record), ended = min(heads, key=lambda pair: pair[0][:2])
+            (_, _, task), ended = min(heads, key=lambda pair: pair[0][:2])
             ended.pop()
-            if may_go(record):
-                record.finished_at = None
-                taken.append(record)
+            if may_go(task):
+                task.finished_at = None
+                taken.append(task)
             else:
-                kept.append(record)
+                kept.append(task)
         self.fresh.extend(kept)
         return taken
 
     def _sort_in(self) -> None:
-        for record in self.fresh:
-            if record.finished_at is not None:
-                self._ended[record.state, record.pinned].push(record.finished_at, record)
+        for task in self.fresh:
+            if task.finished_at is not None:
+                self._ended[task.state, task.pinned].push(task.finished_at, task)
         self.fresh.clear()
 
 
 def _time_of(state: TaskStatus) -> Callable[[TaskRecord], int | None]:
-    return lambda record: record.finished_at if record.state is state else None
+    return lambda task: task.finished_at if task.state is state else None

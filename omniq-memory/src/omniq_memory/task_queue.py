@@ -1,7 +1,5 @@
 """The task queue role in memory."""
 
-# ruff: noqa: D102 - the storage API says what the methods do
-
 from __future__ import annotations
 
 import asyncio
@@ -17,6 +15,7 @@ from omniq_memory import reading
 from omniq_memory.handle import MemoryHandle
 from omniq_memory.journal import Journal
 from omniq_memory.queue_index import NEVER
+from omniq_memory.records import copy_record
 from omniq_memory.schedules import advance_schedule
 from omniq_memory.waiting import Waiter
 
@@ -140,8 +139,7 @@ class MemoryTaskQueue(MemoryHandle, TaskQueue):
             check_results((item.result for item in items), self._capabilities)
         with state.lock:
             at = state.clock.now() if now is None else now
-            complete = self._tasks.complete
-            answers = [complete(item, at, journal) for item in items]
+            answers = self._tasks.complete(items, at, journal)
             journal.close_batch()
             return answers
 
@@ -188,7 +186,7 @@ class MemoryTaskQueue(MemoryHandle, TaskQueue):
     async def get(self, ids: Sequence[str]) -> builtins.list[TaskRecord | None]:
         with self._state.lock:
             records = [self._tasks.records.get(task_id) for task_id in ids]
-            return [None if record is None else reading.copy_record(record) for record in records]
+            return [None if record is None else copy_record(record) for record in records]
 
     async def list(
         self,
@@ -293,9 +291,8 @@ class MemoryTaskQueue(MemoryHandle, TaskQueue):
             return answers
 
     def _enqueue(self, specs: Sequence[TaskSpec], at: int) -> builtins.list[Enqueued]:
-        enqueue, journal = self._tasks.enqueue, self._journal
-        answers = [enqueue(spec, at, journal) for spec in specs]
-        journal.close_batch()
+        answers = self._tasks.enqueue(specs, at, self._journal)
+        self._journal.close_batch()
         return answers
 
     def _cancel(self, task_id: str, at: int) -> CancelReply:

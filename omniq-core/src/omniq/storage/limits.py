@@ -32,27 +32,29 @@ def check_specs(specs: Iterable[TaskSpec], capabilities: Capabilities) -> None:
     """
     max_id, max_payload = capabilities.max_id_bytes, capabilities.max_payload_bytes
     short = max_id // 4  # so many characters fit, whatever they are
-    checked: object = None
+    queue: object = None
+    priority: object = None
+    body: TaskBody | None = None
     for spec in specs:
-        task_id, queue, body = spec.id, spec.queue, spec.body
-        # The common case, without a call: short names (surrogates and NUL are not printable), and nothing unusual.
+        task_id = spec.id
+        # The common case, without a call for each: a short name (surrogates and NUL are not printable), nothing unusual,
+        # and the rest as in the task before.
         if not (
-            spec.unique_key is None
-            and spec.expires_at is None
-            and spec.interval_ms is None
+            spec.queue == queue
+            and spec.priority is priority
             and 0 < len(task_id) <= short
             and task_id.isprintable()
-            and 0 < len(queue) <= short
-            and queue.isprintable()
-            and type(spec.priority) is int
-            and 0 <= spec.priority <= MAX_PRIORITY
             and spec.max_attempts > 0
+            and spec.unique_key is None
+            and spec.expires_at is None
+            and spec.interval_ms is None
         ):
             _check_spec(spec, max_id)
-        if body is not checked:
+            queue, priority = spec.queue, spec.priority
+        if spec.body is not body:
+            body = spec.body
             if body.headers or len(body.args) + len(body.kwargs) > max_payload:
                 _check_body(f"task {task_id!r}", body, max_payload)
-            checked = body
 
 
 def check_results(records: Iterable[ResultRecord | None], capabilities: Capabilities) -> None:
