@@ -203,12 +203,16 @@ class Database:
         connection = sqlite3.connect(
             self.path, timeout=options.timeout, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-        _set_journal_mode(connection, options.journal_mode)
-        connection.execute(f"PRAGMA synchronous = {options.synchronous}")
-        connection.execute(f"PRAGMA cache_size = {options.cache_size}")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        # Automatic checkpoints race with commits that reset the log (SQLite before 3.51.3); ours hold the write lock.
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        try:
+            _set_journal_mode(connection, options.journal_mode)
+            connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+            connection.execute(f"PRAGMA cache_size = {options.cache_size}")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            # Automatic checkpoints race with commits that reset the log (SQLite < 3.51.3); ours hold the write lock.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _describe(self) -> Capabilities:
