@@ -73,6 +73,7 @@ class Coalescer(Generic[T, V]):
     async def _do(self, batch: Sequence[tuple[T, asyncio.Future[V]]]) -> None:
         try:
             answers = await self._run([item for item, _ in batch])
+            answered = list(zip(batch, answers, strict=True))
         except self._apart as error:
             if len(batch) == 1:
                 _refuse(batch, error)
@@ -82,7 +83,7 @@ class Coalescer(Generic[T, V]):
         except Exception as error:  # noqa: BLE001 - raised to every caller
             _refuse(batch, error)
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
+            for (_, future), answer in answered:
                 if not future.done():
                     future.set_result(answer)
 
