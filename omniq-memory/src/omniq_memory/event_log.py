@@ -99,8 +99,8 @@ class EventLog:
     own, and the garbage collector, which stops tracking tuples of atoms, has nothing to look at.
 
     Attributes:
-        tail: The fields of the latest rows; always the same list. A queue that joined the event role extends it directly,
-            without asking whether the event is known, because no transition is made twice.
+        tail: The fields of the latest rows; always the same list. A queue that joined the event role extends it
+            directly, without asking whether the event is known, because no transition is made twice.
         board: Who follows the log.
     """
 

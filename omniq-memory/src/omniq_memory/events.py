@@ -48,7 +48,7 @@ class MemoryEventStorage(MemoryHandle, EventStorage):
             return state.log.trim(before, limit)
 
     async def _follow(self, start: int, where: EventFilter | None) -> AsyncIterator[Event]:
-        state, log = self._state, self._state.log
+        state, log = self._shared, self._shared.log
         while self._open:
             waiter = None
             with state.lock:

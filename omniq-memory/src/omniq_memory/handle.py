@@ -56,6 +56,8 @@ class MemoryHandle(Storage):
 
     async def close(self) -> None:
         self._open = False
+        if self._shared.foreign:
+            return  # the waiters are the parent's
         for waiter in list(self._waiters):
             waiter.wake()
 

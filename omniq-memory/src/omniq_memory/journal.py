@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from omniq.models.config import Role
-from omniq.models.status import TERMINAL
+from omniq.models.error import ErrorInfo
+from omniq.models.result import ResultRecord
+from omniq.models.status import TERMINAL, TaskStatus
+from omniq.storage import transitions
 from omniq_memory.event_log import state_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from omniq.models.event import Event
+    from omniq.models.record import TaskRecord
     from omniq_memory.event_log import EventLog, Row
     from omniq_memory.result_table import ResultTable
 
@@ -41,9 +44,17 @@ class Outbox:
         return seq in self._counts
 
     def read(self, limit: int, latest: int) -> list[Event]:
-        """Return at most `limit` entries of up to `latest`, in order."""
-        rows = (row for row in self._rows.values() if row[_AT] <= latest)
-        return [unpack(row) for row in islice(rows, limit)]
+        """Return at most `limit` entries of up to `latest`, in order, and none of which an earlier one is left out."""
+        found: list[Event] = []
+        left_out: set[int] = set()
+        for row in self._rows.values():
+            if len(found) >= limit:
+                break
+            if row[_AT] > latest:
+                left_out.add(row[_SEQ])
+            elif row[_SEQ] not in left_out:
+                found.append(unpack(row))
+        return found
 
     def acknowledge(self, events: Sequence[Event]) -> None:
         """Forget entries."""
@@ -76,6 +87,28 @@ class Journal:
         else:
             self.add = log.tail.extend
 
+    def keep_result(self, task: TaskRecord, given: ResultRecord | None, now: int) -> None:
+        """Store what the worker reported of an ended task, with the state that it really got.
+
+        Without a report, a result without a value or the reason of the end is stored.
+        """
+        if self.results is None:
+            return
+        completed = task.state is TaskStatus.COMPLETED
+        self.results.put(
+            ResultRecord(
+                id=task.id,
+                seq=task.seq,
+                epoch=task.epoch,
+                status=task.state,
+                value=given.value if given is not None and completed else None,
+                codec=given.codec if given is not None else task.body.codec,
+                error=given.error if given is not None else None if completed else _reason(task),
+                ttl_ms=given.ttl_ms if given is not None else task.body.result_ttl_ms,
+            ),
+            now,
+        )
+
     def close_batch(self) -> None:
         """Wake who follows the log, and keep the results tidy."""
         self._log.close_batch()
@@ -86,3 +119,16 @@ class Journal:
         self._log.tail.extend(row)
         if state_of(row) in TERMINAL:  # the relay sees to it that every ended task has a result
             self._outbox.add(row)
+
+
+def _reason(task: TaskRecord) -> str:
+    """Describe why a task ended of which no worker reported a result."""
+    if task.state is TaskStatus.CANCELLED:
+        return ErrorInfo(type="cancelled", message="The task was cancelled.").to_json()
+    if task.error == transitions.EXPIRED:
+        message = "The task still waited when its expires_at came."
+    elif task.error == transitions.LEASE_EXPIRED:
+        message = f"The worker of attempt {task.attempts} of {task.max_attempts} was lost."
+    else:
+        return ErrorInfo(type="failed", message=task.error or "").to_json()
+    return ErrorInfo(type=task.error, message=message).to_json()

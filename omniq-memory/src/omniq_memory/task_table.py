@@ -5,15 +5,13 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from omniq.models.error import ErrorInfo
 from omniq.models.record import Enqueued, Grant, TaskRecord, Token
-from omniq.models.result import ResultRecord
 from omniq.models.status import TERMINAL, TaskStatus
 from omniq.storage import transitions
 from omniq_memory.event_log import COMPLETED, ENQUEUED, STARTED, pack
 from omniq_memory.journal import Outbox
 from omniq_memory.queue_index import NEVER, QueueIndex, take_ready
-from omniq_memory.records import new_record
+from omniq_memory.records import grant_of, new_record
 from omniq_memory.retention import Retention
 from omniq_memory.waiting import Board
 
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from omniq.models.record import Completion, SettleReply, TaskSpec
+    from omniq.models.result import ResultRecord
     from omniq_memory.journal import Journal
-    from omniq_memory.result_table import ResultTable
 
 __all__ = ["TaskTable"]
 
@@ -187,7 +185,7 @@ class TaskTable:
         running = [task for queue in self.queues.values() for task in queue.running.values()]
         held = [task for task in running if task.worker == worker and task.nonce == nonce]
         held.sort(key=lambda task: (-task.priority, task.ready_at, task.seq))
-        return [_grant(task, task.token, task.lease_until or 0) for task in held]
+        return [grant_of(task) for task in held]
 
     def complete(self, items: Sequence[Completion], now: int, journal: Journal) -> list[SettleReply]:
         """End runs that succeeded."""
@@ -219,7 +217,7 @@ class TaskTable:
             ended(task)
             if results is not None:
                 if result is None:
-                    self._keep_result(task, None, results, now)
+                    journal.keep_result(task, None, now)
                 else:
                     error, codec = result.error, result.codec
                     outcome = (seq, epoch, now, "COMPLETED", result.ttl_ms, result.value, codec, error)
@@ -303,14 +301,15 @@ class TaskTable:
         index.ended[task.state.value] -= 1
         if not index.total and not index.paused:
             del self.queues[task.queue]
-        self._gone += 1
+        if self._order:
+            self._gone += 1
+            if self._gone > len(self.records):
+                self._order.clear()
+                self._gone = 0
 
     def by_seq(self) -> list[TaskRecord]:
         """Return all tasks by seq, with purged ones among them."""
         order = self._order
-        if self._gone > len(self.records):
-            order.clear()
-            self._gone = 0
         # The dict is in the order of seq, too, but has no places; what is new in it is at its end.
         last = order[-1].seq if order else 0
         fresh = list(takewhile(lambda task: task.seq > last, reversed(self.records.values())))
@@ -331,26 +330,8 @@ class TaskTable:
         index.ended[task.state.value] += 1
         self.retention.fresh.append(task)
         self._release(task)
-        if journal.results is not None:
-            self._keep_result(task, result, journal.results, now)
+        journal.keep_result(task, result, now)
         self.done.wake(task.id)
-
-    def _keep_result(self, task: TaskRecord, given: ResultRecord | None, results: ResultTable, now: int) -> None:
-        """Store what the worker reported, with the state that the task really got; without a report, why it ended."""
-        completed = task.state is _COMPLETED
-        results.put(
-            ResultRecord(
-                id=task.id,
-                seq=task.seq,
-                epoch=task.epoch,
-                status=task.state,
-                value=given.value if given is not None and completed else None,
-                codec=given.codec if given is not None else task.body.codec,
-                error=given.error if given is not None else None if completed else _reason(task),
-                ttl_ms=given.ttl_ms if given is not None else task.body.result_ttl_ms,
-            ),
-            now,
-        )
 
     def _release(self, task: TaskRecord) -> None:
         """Let go of the unique key that the ended task held."""
@@ -360,35 +341,5 @@ class TaskTable:
                 del self.holders[place]
 
 
-def _reason(task: TaskRecord) -> str:
-    """Describe why a task ended of which no worker reported a result."""
-    if task.state is TaskStatus.CANCELLED:
-        return ErrorInfo(type="cancelled", message="The task was cancelled.").to_json()
-    if task.error == transitions.EXPIRED:
-        message = "The task still waited when its expires_at came."
-    elif task.error == transitions.LEASE_EXPIRED:
-        message = f"The worker of attempt {task.attempts} of {task.max_attempts} was lost."
-    else:
-        return ErrorInfo(type="failed", message=task.error or "").to_json()
-    return ErrorInfo(type=task.error, message=message).to_json()
-
-
 def _by_time(entry: tuple[int, int, TaskRecord]) -> tuple[int, int]:
     return entry[:2]
-
-
-def _grant(task: TaskRecord, token: Token, lease_until: int) -> Grant:
-    return Grant(
-        task.id,
-        token,
-        task.attempts,
-        task.max_attempts,
-        task.queue,
-        task.priority,
-        task.enqueued_at,
-        task.ready_at,
-        lease_until,
-        task.body,
-        task.series_id,
-        task.nominal_at,
-    )
