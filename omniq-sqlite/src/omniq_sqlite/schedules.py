@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from omniq.models.schedule import MisfirePolicy, Schedule, ScheduleKind
+from omniq.storage.limits import check_schedule
 from omniq.storage.schedules import ScheduleStorage
 from omniq_sqlite.connection import host_time
 from omniq_sqlite.role import SQLiteRole
@@ -37,6 +38,7 @@ class SQLiteScheduleStorage(SQLiteRole, ScheduleStorage):
     async def put(
         self, schedule: Schedule, *, expected_version: int | None = None, now: int | None = None
     ) -> Schedule | None:
+        check_schedule(schedule, self.capabilities)
         return await self._database.write(
             lambda connection: _put(connection, schedule, expected_version, host_time() if now is None else now)
         )

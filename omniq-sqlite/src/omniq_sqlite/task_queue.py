@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from omniq.models.config import Role
 from omniq.models.record import QueueStats
 from omniq.models.status import TERMINAL, TaskStatus
-from omniq.storage.limits import check_specs
+from omniq.storage.limits import check_results, check_specs
 from omniq.storage.task_queue import TaskQueue
 from omniq_sqlite import claiming, settling, transitions
 from omniq_sqlite.connection import Database, host_time
@@ -115,10 +115,12 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         )
 
     async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> list[SettleReply]:
+        check_results([item.result for item in items], self.capabilities)
         kinds = DONE + EVENTS  # the next run of a series is never ready at once
         return await self._write(settling.complete, items, now=now, kinds=kinds)
 
     async def fail(self, items: Sequence[Failure], *, now: int | None = None) -> list[SettleReply]:
+        check_results([item.result for item in items], self.capabilities)
         return await self._write(transitions.fail, items, now=now, kinds=WORK + DONE + EVENTS)
 
     async def release(self, items: Sequence[Release], *, now: int | None = None) -> list[SettleReply]:
