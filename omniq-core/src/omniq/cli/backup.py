@@ -24,9 +24,9 @@ __all__ = ["command"]
 @store_command("backup")
 @click.argument("destination", type=click.Path(path_type=Path))
 async def command(session: Session, /, *, destination: Path) -> ExitCode:
-    """Copy the task queue's store to DESTINATION, which must not exist yet, while it is in use.
+    """Copy the task queue's store while it is in use.
 
-    Roles that are kept in another store are not part of the copy; they are named on standard error.
+    DESTINATION must not exist yet. Roles that are kept in another store are not part of the copy; they are named on standard error.
     """
     stores = await session.app.connect()
     plan = stores.plan

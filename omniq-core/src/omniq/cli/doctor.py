@@ -22,7 +22,10 @@ _MARKS = {Severity.OK: ("ok", "green"), Severity.WARNING: ("warning", "yellow"),
 @plain_command("doctor")
 @option("--integrity", is_flag=True, help="Also read the whole store and look for damage.")
 async def command(target: Target, out: Output, *, integrity: bool) -> ExitCode:
-    """Check the installation, the configuration and the four stores; exit code 1 if there is an error."""
+    """Check the installation, the configuration and the stores.
+
+    Exit code 1 if there is an error; warnings do not count.
+    """
     findings = await _findings(target, integrity=integrity)
     worst = max((list(Severity).index(finding.severity) for finding in findings), default=0)
     if out.as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,21 +13,13 @@ from omniq.cli.task.show import print_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from omniq.cli.command import Session
 
-__all__ = ["TaskArguments", "command", "task_arguments"]
+__all__ = ["command", "task_arguments"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-
-class TaskArguments(TypedDict):
-    """What `task_arguments` gives to the command."""
-
-    func: str
-    args: tuple[str, ...]
-    kwarg: tuple[str, ...]
 
 
 def task_arguments(func: F) -> F:
@@ -35,7 +27,7 @@ def task_arguments(func: F) -> F:
     for add in reversed(
         [
             click.argument("func"),
-            click.argument("args", nargs=-1),
+            click.argument("args", metavar="[ARG]...", nargs=-1),
             option(
                 "--kwarg",
                 "-k",
@@ -49,22 +41,6 @@ def task_arguments(func: F) -> F:
     return func
 
 
-class EnqueueOptions(TypedDict):
-    """The options of an enqueue that go to the application as they are."""
-
-    queue: str | None
-    priority: int | None
-    delay: timedelta | None
-    eta: datetime | None
-    interval: timedelta | None
-    max_retries: int | None
-    timeout: timedelta | None
-    unique_key: str | None
-    task_id: str | None
-    result_ttl: timedelta | None
-    expires_in: timedelta | None
-
-
 @store_command("enqueue")
 @task_arguments
 @option("--queue", "-q", help="The queue.")
@@ -75,16 +51,16 @@ class EnqueueOptions(TypedDict):
 @option("--max-retries", type=click.IntRange(0), help="How often to try again.")
 @option("--timeout", type=duration, metavar="DURATION", help="How long one attempt may run.")
 @option("--unique-key", metavar="KEY", help="Enqueue nothing while a task of the queue with this key waits or runs.")
-@option("--id", "task_id", help="The id of the task; nothing is enqueued if it exists.")
+@option("--id", help="The id of the task; nothing is enqueued if it exists.")
 @option("--result-ttl", type=duration, metavar="DURATION", help="How long the result is kept.")
 @option("--expires-in", type=duration, metavar="DURATION", help="Do not start it any more after this time.")
 @option("--header", multiple=True, metavar="NAME=TEXT", help="Text that travels with the task.")
 @option("--wait", type=duration, metavar="DURATION", help="Wait so long for the result and print it.")
 async def command(session: Session, /, *, header: tuple[str, ...], wait: timedelta | None, **given: Any) -> ExitCode:
-    """Enqueue one task: FUNC is a task's name or module.function, ARGS are its positional arguments.
+    """Enqueue one task.
 
-    Each argument is JSON; what is no JSON is text: 3 is a number, "3" in JSON's quotes is text, and so is hello. Put
-    -- before arguments that begin with a dash.
+    FUNC is a task's name or module.function, and the ARGs are its positional arguments. Each is JSON, or else text: 3
+    is a number, "3" with the quotes of JSON is text, and so is hello. Put -- before arguments that begin with a dash.
 
     Prints the id. With --wait: prints the result; exit code 1 if the task failed or was cancelled, 4 if the time ran
     out.
@@ -92,6 +68,7 @@ async def command(session: Session, /, *, header: tuple[str, ...], wait: timedel
     args = [json_value(text) for text in given.pop("args")]
     kwargs = values_of(given.pop("kwarg"), "--kwarg")
     headers = pairs_of(header, "--header") or None
+    given["task_id"] = given.pop("id")
     job = await session.app.enqueue(given.pop("func"), args, kwargs, headers=headers, **given)
     if not job.created:
         session.out.note(f"Nothing was enqueued: the task {job.id} stands in the way.")

@@ -36,7 +36,6 @@ def _event_filter(func: F) -> F:
         option(
             "--type",
             "-t",
-            "types",
             multiple=True,
             type=click.Choice(_TYPES, case_sensitive=False),
             metavar="TYPE",
@@ -49,8 +48,8 @@ def _event_filter(func: F) -> F:
     return func
 
 
-def _chosen(task: str | None, types: tuple[str, ...], queue: tuple[str, ...]) -> dict[str, Any]:
-    return {"task": task, "types": types or None, "queue": names_of(queue) or None}
+def _chosen(given: dict[str, Any]) -> dict[str, Any]:
+    return {"task": given["task"], "types": given["type"] or None, "queue": names_of(given["queue"]) or None}
 
 
 @store_command("list", parent=command)
@@ -58,24 +57,15 @@ def _chosen(task: str | None, types: tuple[str, ...], queue: tuple[str, ...]) ->
 @option("--since", type=moment, metavar="TIME", help="Not before: -1h, 2026-11-30T08:00.")
 @option("--until", type=moment, metavar="TIME", help="Before.")
 @option("--limit", "-n", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
-@option("--all", "all_", is_flag=True, help="Without a limit.")
+@option("--all", is_flag=True, help="Without a limit.")
 @option("--oldest-first", is_flag=True, help="In the order of time, instead of the newest first.")
 async def list_(
-    session: Session,
-    *,
-    task: str | None,
-    types: tuple[str, ...],
-    queue: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
-    limit: int,
-    all_: bool,
-    oldest_first: bool,
+    session: Session, /, *, since: datetime | None, until: datetime | None, limit: int, oldest_first: bool, **given: Any
 ) -> None:
     """List events, the newest first. With --json: a list of objects."""
-    size = None if all_ else limit
+    size = None if given.pop("all") else limit
     events = await session.app.events(
-        **_chosen(task, types, queue), since=since, until=until, limit=size, newest_first=not oldest_first
+        **_chosen(given), since=since, until=until, limit=size, newest_first=not oldest_first
     )
     if session.out.as_json:
         session.out.data([event_json(event) for event in events])
@@ -91,12 +81,10 @@ async def list_(
 @option(
     "--last", type=click.IntRange(0), default=10, show_default=True, help="Begin with so many that are there already."
 )
-@option("--count", type=click.IntRange(1), help="End after so many.  [default: never]")
-async def tail(
-    session: Session, *, task: str | None, types: tuple[str, ...], queue: tuple[str, ...], last: int, count: int | None
-) -> None:
+@option("--count", type=click.IntRange(1), help="End after so many.", show_default="never")
+async def tail(session: Session, /, *, last: int, count: int | None, **given: Any) -> None:
     """Follow events as they come, until Ctrl-C. With --json: one object a line."""
-    chosen = _chosen(task, types, queue)
+    chosen = _chosen(given)
     newest = await session.app.events(limit=1, newest_first=True)
     earlier = (await session.app.events(**chosen, limit=last, newest_first=True))[::-1] if last else []
     # Both ask for what comes between the two readings, so that nothing is left out; what is there twice is shown once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,12 +40,12 @@ async def get(session: Session, /, *, task_id: str, wait: timedelta | None) -> E
 
 @store_command("list", parent=command)
 @option("--limit", "-n", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
-@option("--all", "all_", is_flag=True, help="Without a limit.")
-async def list_(session: Session, /, *, limit: int, all_: bool) -> None:
+@option("--all", is_flag=True, help="Without a limit.")
+async def list_(session: Session, /, *, limit: int, **given: Any) -> None:
     """List the results that are kept, by the id of their task. With --json: a list of objects."""
     records: list[ResultRecord] = []
     results = (await session.app.connect()).results
-    left = None if all_ else limit
+    left = None if given["all"] else limit
     while left is None or left > 0:
         size = _PAGE if left is None else min(left, _PAGE)
         page = await results.list(after=records[-1].id if records else None, limit=size)

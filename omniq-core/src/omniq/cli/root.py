@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "LazyGroup", "cli"]
 
 COMMANDS: Mapping[str, str] = {
-    "demo": "Run the whole of OmniQ on real files, in a fresh store.",
-    "worker": "Run the tasks of an application.",
+    "demo": "Run the whole of OmniQ on real files, and check what came out.",
+    "worker": "Run the tasks of an application until a signal comes.",
     "enqueue": "Enqueue one task.",
     "task": "List, watch, retry, cancel and purge tasks.",
     "result": "Read and delete results.",

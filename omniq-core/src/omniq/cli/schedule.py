@@ -60,9 +60,10 @@ async def list_(session: Session) -> None:
 @option("--expires-in", type=duration, metavar="DURATION", help="Do not start a task any more after this time.")
 @option("--header", multiple=True, metavar="NAME=TEXT", help="Text that travels with each task.")
 async def add(session: Session, /, *, name: str, header: tuple[str, ...], **given: Any) -> None:
-    """Add or replace the schedule NAME: when to enqueue FUNC with ARGS, which are JSON or else text.
+    """Add or replace the schedule NAME.
 
-    Any worker fires it. A schedule that exists with the same definition stays as it is.
+    It says when to enqueue FUNC with these ARGs, which are JSON or else text. Any worker fires it. A schedule that
+    exists with the same definition stays as it is.
     """
     args = [json_value(text) for text in given.pop("args")]
     kwargs = values_of(given.pop("kwarg"), "--kwarg")

@@ -34,31 +34,40 @@ _logger = logging.getLogger("omniq.cli.worker")
     multiple=True,
     help="Queues with commas between them; default: the default queue.",
 )
-@option("--concurrency", "-c", type=click.IntRange(1), help="How many tasks run at once.  [default: 100]")
-@option("--processes", type=click.IntRange(1), help="How many child processes run CPU tasks.  [default: one a CPU]")
+@option("--concurrency", "-c", type=click.IntRange(1), help="How many tasks run at once.", show_default="100")
+@option("--processes", type=click.IntRange(1), help="How many child processes run CPU tasks.", show_default="one a CPU")
 @option("--burst", is_flag=True, help="Return when nothing is ready or running any more.")
 @option(
-    "--lease", type=duration, metavar="DURATION", help="Others take over after so long without a sign.  [default: 30s]"
+    "--lease",
+    type=duration,
+    metavar="DURATION",
+    help="Others take over after so long without a sign.",
+    show_default="30s",
 )
 @option(
     "--shutdown-timeout",
     type=duration,
     metavar="DURATION",
-    help="How long tasks may go on after the first signal.  [default: 30s]",
+    help="How long tasks may go on after the first signal.",
+    show_default="30s",
 )
 @option(
     "--kill-grace",
     type=duration,
     metavar="DURATION",
-    help="How long a task that cannot be stopped may go on.  [default: 10s]",
+    help="How long a task that cannot be stopped may go on.",
+    show_default="10s",
 )
-@option("--max-tasks", type=click.IntRange(0), help="Start afresh after so many tasks.  [default: never]")
+@option("--max-tasks", type=click.IntRange(0), help="Start afresh after so many tasks.", show_default="never")
 @option("--no-scheduler", is_flag=True, help="Leave schedules to other workers.")
-@option("--name", help="What this worker is called in records and events.  [default: host, process and a random part]")
+@option(
+    "--name", help="What this worker is called in records and events.", show_default="host, process and a random part"
+)
 @option(
     "--log-level",
     type=click.Choice(_LEVELS, case_sensitive=False),
-    help="[default: the log_level of the configuration]",
+    help="What is logged.",
+    show_default="the configuration's log_level",
 )
 @option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="One line a record."

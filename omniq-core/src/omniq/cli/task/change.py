@@ -32,7 +32,7 @@ _WORDS = {
 }
 
 dry_run_option = option("--dry-run", is_flag=True, help="Only count the tasks that are meant.")
-all_option = option("--all", "all_", is_flag=True, help="Mean all of them, without a condition.")
+all_option = option("--all", is_flag=True, help="Mean all of them, without a condition.")
 
 
 @store_command("retry")
@@ -73,7 +73,7 @@ async def _change(
     given: dict[str, Any],
 ) -> ExitCode:
     ids: tuple[str, ...] = given.pop("ids")
-    everything, dry_run, yes = given.pop("all_"), given.pop("dry_run"), given.pop("yes")
+    everything, dry_run, yes = given.pop("all"), given.pop("dry_run"), given.pop("yes")
     meant = conditions(given)
     if sum((bool(ids), bool(meant), everything)) != 1:
         raise click.UsageError(

@@ -24,16 +24,16 @@ _ARGUMENTS = 40
 @store_command("list")
 @filter_options
 @option("--limit", "-n", type=click.IntRange(1), default=_LIMIT, show_default=True, help="At most so many.")
-@option("--all", "all_", is_flag=True, help="Without a limit.")
+@option("--all", is_flag=True, help="Without a limit.")
 @option("--oldest-first", is_flag=True, help="In the order in which they were enqueued, instead of the newest first.")
-async def list_(session: Session, /, *, limit: int, all_: bool, oldest_first: bool, **given: Any) -> None:
+async def list_(session: Session, /, *, limit: int, oldest_first: bool, **given: Any) -> None:
     """List tasks, the newest first.
 
     SCHEDULED, READY and EXPIRED are views of PENDING; STALE is a RUNNING task whose worker gives no sign of life.
     What the limit leaves out is counted on standard error. With --json: a list of objects.
     """
     meant = conditions(given)
-    size = None if all_ else limit
+    size = None if given.pop("all") else limit
     tasks = await session.app.list_tasks(limit=size, newest_first=not oldest_first, **meant)
     if session.out.as_json:
         session.out.data([task_json(task) for task in tasks])

@@ -29,7 +29,7 @@ _LOOK_EVERY = 0.05
 
 @store_command("watch")
 @click.argument("task_id", metavar="ID")
-@option("--timeout", type=duration, metavar="DURATION", help="Give up after this time.  [default: never]")
+@option("--timeout", type=duration, metavar="DURATION", help="Give up after this time.", show_default="never")
 async def watch(session: Session, /, *, task_id: str, timeout: timedelta | None) -> ExitCode:
     """Follow one task until it ends: what happened so far, then each event as it comes.
 
