@@ -26,7 +26,8 @@ __all__ = ["command"]
 async def command(session: Session, /, *, destination: Path) -> ExitCode:
     """Copy the task queue's store while it is in use.
 
-    DESTINATION must not exist yet. Roles that are kept in another store are not part of the copy; they are named on standard error.
+    DESTINATION must not exist yet. Roles that are kept in another store are not part of the copy; they are
+    named on standard error.
     """
     stores = await session.app.connect()
     plan = stores.plan
