@@ -1,0 +1,29 @@
+"""The cases; importing this package registers them."""
+
+from __future__ import annotations
+
+from omniq_conformance.cases import (
+    deadlines,
+    ending,
+    following,
+    limits,
+    names,
+    ordering,
+    paging,
+    programs,
+    reopening,
+    waking,
+)
+
+__all__ = [
+    "deadlines",
+    "ending",
+    "following",
+    "limits",
+    "names",
+    "ordering",
+    "paging",
+    "programs",
+    "reopening",
+    "waking",
+]

@@ -1,0 +1,54 @@
+"""How much a run of the suite does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["PROFILES", "Profile"]
+
+
+@attrs.frozen(kw_only=True)
+class Profile:
+    """How much to do.
+
+    Attributes:
+        name: `smoke`, `pr` or `nightly`.
+        queue_programs: Random programs for the task queue, in each mode.
+        role_programs: Random programs for each other role.
+        histories: Concurrent histories of each kind.
+        tasks: Tasks of one concurrent history.
+        ordered_tasks: Up to so many tasks are put into every order.
+        large_payload: The largest payload that is stored, in bytes.
+    """
+
+    name: str
+    queue_programs: int
+    role_programs: int
+    histories: int
+    tasks: int
+    ordered_tasks: int
+    large_payload: int
+
+
+PROFILES: Mapping[str, Profile] = {
+    "smoke": Profile(
+        name="smoke", queue_programs=20, role_programs=20, histories=1, tasks=40, ordered_tasks=2, large_payload=65_536
+    ),
+    "pr": Profile(
+        name="pr", queue_programs=100, role_programs=40, histories=3, tasks=60, ordered_tasks=3, large_payload=1_048_576
+    ),
+    "nightly": Profile(
+        name="nightly",
+        queue_programs=3000,
+        role_programs=1000,
+        histories=50,
+        tasks=200,
+        ordered_tasks=4,
+        large_payload=16_777_216,
+    ),
+}

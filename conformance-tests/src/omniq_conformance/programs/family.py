@@ -1,0 +1,123 @@
+"""Runs a family of programs: draws them, executes them, minimizes and keeps the first that fails."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError, VacuousError
+from omniq_conformance.programs.minimize import minimize
+from omniq_conformance.programs.program import Program
+from omniq_conformance.programs.session import execute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hypothesis.strategies import SearchStrategy
+
+    from omniq_conformance.harness import Harness
+
+__all__ = ["drawn", "replay", "require", "run_programs"]
+
+
+@functools.cache
+def drawn(
+    strategy: Callable[[str], SearchStrategy[Program]], mode: str, number: int, seed_: int
+) -> tuple[Program, ...]:
+    """Return so many programs of a mode; the same ones for the same seed.
+
+    They are drawn before any is run: a backend that behaves differently on every run cannot confuse Hypothesis, and
+    several backends share the drawing.
+    """
+    found: list[Program] = []
+
+    @seed(seed_)
+    @settings(
+        max_examples=number,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy(mode))
+    def collect(program: Program) -> None:
+        found.append(program)
+
+    collect()
+    return tuple(found)
+
+
+def run_programs(programs: Iterable[Program], harness: Harness) -> Counter[str]:
+    """Run programs until one fails.
+
+    Returns:
+        How often each noteworthy thing was seen.
+
+    Raises:
+        DivergenceError: One failed; the message has the shortest program that fails too, and the file it is kept in.
+    """
+    seen: Counter[str] = Counter()
+    for program in programs:
+        try:
+            seen.update(execute(program, harness).seen)
+        except (UnsupportedError, UnverifiedError):
+            raise
+        except Exception as error:
+            raise _explained(program, harness, error) from error
+    return seen
+
+
+def require(seen: Counter[str], events: Iterable[str]) -> None:
+    """Refuse a run in which one of the events never happened.
+
+    Raises:
+        VacuousError: Names those that never happened.
+    """
+    missing = sorted(event for event in events if not seen[event])
+    if missing:
+        msg = f"{len(missing)} of the things that these programs are there for never happened: {', '.join(missing)}."
+        raise VacuousError(msg)
+
+
+def replay(path: str | os.PathLike[str], harness: Harness) -> None:
+    """Run a program that was kept in a file.
+
+    Raises:
+        DivergenceError: It fails.
+    """
+    execute(Program.from_json(Path(path).read_text(encoding="utf-8")), harness)
+
+
+def _explained(program: Program, harness: Harness, error: Exception) -> DivergenceError:
+    shortest = minimize(program, lambda candidate: _failure(candidate, harness) is not None)
+    found = _failure(shortest, harness) or error
+    path = _keep(shortest, harness)
+    notes = "\n".join(getattr(found, "__notes__", []))
+    return DivergenceError(
+        f"{shortest}\n{type(found).__name__} {found}\n{notes}\n"
+        f"Run it again with omniq_conformance.replay({str(path)!r}, harness)."
+    )
+
+
+def _failure(program: Program, harness: Harness) -> Exception | None:
+    try:
+        execute(program, harness)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is a failure of the program
+        return error
+    return None
+
+
+def _keep(program: Program, harness: Harness) -> Path:
+    folder = Path(os.environ.get("OMNIQ_CONFORMANCE_FAILURES") or Path(tempfile.gettempdir()) / "omniq-conformance")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = program.to_json()
+    number = sum(map(ord, text))
+    path = folder / f"{harness.backend}-{program.family}-{program.mode}-{number:x}.json"
+    path.write_text(text, encoding="utf-8")
+    return path

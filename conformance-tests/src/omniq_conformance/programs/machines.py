@@ -1,0 +1,37 @@
+"""Which machine runs which family of programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from omniq_conformance.programs.events_machine import EventsMachine
+from omniq_conformance.programs.queue_machine import QueueMachine
+from omniq_conformance.programs.results_machine import ResultsMachine
+from omniq_conformance.programs.schedules_machine import SchedulesMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from omniq_conformance.programs.calls import Machine
+    from omniq_conformance.programs.program import Program
+
+__all__ = ["MACHINES", "machine_for"]
+
+MACHINES: Mapping[str, Callable[[str], Machine]] = {
+    "queue": QueueMachine,
+    "results": ResultsMachine,
+    "events": EventsMachine,
+    "schedules": SchedulesMachine,
+}
+
+
+def machine_for(program: Program) -> Machine:
+    """Return a new machine for the program.
+
+    Raises:
+        ValueError: No family has this name.
+    """
+    if program.family not in MACHINES:
+        msg = f"{program.family!r} is no family of programs. Known: {', '.join(sorted(MACHINES))}."
+        raise ValueError(msg)
+    return MACHINES[program.family](program.mode)
