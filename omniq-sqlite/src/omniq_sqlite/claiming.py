@@ -7,11 +7,11 @@ lock once a row, which starves this thread beside a busy event loop.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omniq.models.record import NO_HEADERS, Grant, TaskBody, Token
 from omniq_sqlite.rows import EVENT_COLUMNS
-from omniq_sqlite.transitions import fail_damaged, recover
+from omniq_sqlite.transitions import recover
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from omniq_sqlite.ledger import Ledger
 
-__all__ = ["claim", "held"]
+__all__ = ["Claimed", "claim", "grants_of", "held"]
 
 _LOOK = """
 SELECT EXISTS (SELECT 1 FROM task WHERE state = 1 AND queue = ?1 AND lease_until <= ?2)
@@ -45,7 +45,7 @@ SELECT * FROM (
 )
 """
 _READY = (
-    f"SELECT json_group_array(json_array({_VALUES})) FROM ("
+    f"SELECT json_group_array(found.seq), json_group_array(json_array({_VALUES})) FROM ("
     + " UNION ALL ".join(_OF_PRIORITY.format(columns=_COLUMNS, priority=priority) for priority in range(9, -1, -1))
     + " LIMIT ?3) AS found"
 )
@@ -65,6 +65,14 @@ _NOTE = (
 )
 
 
+class Claimed(NamedTuple):
+    """What a claim has started, as the database gave it; `grants_of` makes grants of it in the event loop."""
+
+    rows: str | list[list[Any]]
+    claim_id: str
+    lease_until: int
+
+
 def claim(
     connection: sqlite3.Connection,
     ledger: Ledger,
@@ -75,31 +83,43 @@ def claim(
     claim_id: str,
     max_sweep: int,
     now: int,
-) -> list[Grant]:
+) -> Claimed | None:
     """Recover the queues, then start the best ready tasks of those that are not paused."""
-    ready: list[list[Any]] = []
-    names = dict.fromkeys(queues)
-    for queue in names:
+    open_queues = []
+    for queue in dict.fromkeys(queues):
         dirty, paused = connection.execute(_LOOK, (queue, now)).fetchone()
         if dirty:
             recover(connection, ledger, [queue], max_sweep, now)
-        names[queue] = paused
-    for queue, paused in names.items():
-        if not paused and limit > 0:
-            ready += json.loads(connection.execute(_READY, (queue, now, limit)).fetchone()[0])
-    if not ready:
-        return []
-    if len(names) > 1:
-        ready.sort(key=lambda row: (-row[0], row[1], row[2]))
-        del ready[limit:]
-    seqs = json.dumps([row[2] for row in ready])
+        if not paused:
+            open_queues.append(queue)
+    if limit <= 0:
+        return None
+    seqs, rows = _ready(connection, open_queues, limit, now)
+    if seqs == "[]":
+        return None
     connection.execute(_START, (seqs, claim_id, now + lease_ms, worker, now))
     for table in ledger.tables(terminal=False):
         connection.execute(_NOTE.format(table=table), (seqs,))
-    grants, damaged = _grants([(row, row[4] + 1, row[5] + 1, now + lease_ms) for row in ready], claim_id)
-    for seq, reason in damaged:
-        fail_damaged(connection, ledger, seq, reason, now)
-    return grants
+    return Claimed(rows, claim_id, now + lease_ms)
+
+
+def _ready(
+    connection: sqlite3.Connection, queues: Sequence[str], limit: int, now: int
+) -> tuple[str, str | list[list[Any]]]:
+    """Return the seqs of the best ready tasks as JSON, and their rows."""
+    found = [connection.execute(_READY, (queue, now, limit)).fetchone() for queue in queues]
+    if len(found) == 1:
+        return found[0]  # type: ignore[no-any-return]
+    rows: list[list[Any]] = [row for _, text in found for row in json.loads(text)]
+    rows.sort(key=lambda row: (-row[0], row[1], row[2]))
+    del rows[limit:]
+    return json.dumps([row[2] for row in rows], separators=(",", ":")), rows
+
+
+def grants_of(claimed: Claimed) -> tuple[list[Grant], list[tuple[int, str]]]:
+    """Make grants; apart from them (seq, reason) of what cannot be decoded and has to go through `fail_damaged`."""
+    rows = json.loads(claimed.rows) if isinstance(claimed.rows, str) else claimed.rows
+    return _grants([(row, row[4] + 1, row[5] + 1, claimed.lease_until) for row in rows], claimed.claim_id)
 
 
 def held(connection: sqlite3.Connection, worker: str, claim_id: str) -> list[Grant]:
@@ -109,7 +129,7 @@ def held(connection: sqlite3.Connection, worker: str, claim_id: str) -> list[Gra
 
 
 def _grants(rows: list[tuple[list[Any], int, int, int]], claim_id: str) -> tuple[list[Grant], list[tuple[int, str]]]:
-    """Make grants of (row, epoch, attempt, lease_until); apart from them (seq, reason) of what cannot be decoded."""
+    """Make grants of (row, epoch, attempt, lease_until)."""
     grants, damaged = [], []
     for row, epoch, attempt, lease_until in rows:
         try:

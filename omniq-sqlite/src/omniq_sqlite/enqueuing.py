@@ -1,6 +1,7 @@
 """Enqueue many tasks with few statements.
 
 Every SQLite step releases the interpreter's lock and has to wait for it again, so a hundred rows go into one statement.
+Its values are laid out by the caller, in the event loop, so that the writer's thread has only to execute it.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 import sqlite3
 from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omniq.models.record import Enqueued
-from omniq_sqlite.rows import EVENT_COLUMNS, body_values, is_large
-from omniq_sqlite.transitions import ADD_BODY, NEW_COLUMNS, add_one, new_values, next_seq
+from omniq_sqlite.rows import EVENT_COLUMNS, body_values, is_large, stored
+from omniq_sqlite.transitions import add_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,43 +21,73 @@ if TYPE_CHECKING:
     from omniq.models.record import TaskSpec
     from omniq_sqlite.ledger import Ledger
 
-__all__ = ["enqueue"]
+__all__ = ["Chunk", "enqueue", "prepare"]
 
 CHUNK = 100
 
+# ?1 is the time; it comes first, so that each ? after it gets a number of its own. Usual tasks need only a short row.
+_PLAIN = (
+    "enqueued_at, ready_at, id, queue, priority, max_attempts, func, codec, timeout_ms, result_ttl_ms, args, kwargs",
+    "?1, ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?",
+)
+_FULL = (
+    (
+        "enqueued_at, ready_at, id, queue, priority, eta, max_attempts, unique_key, expires_at, pinned, "
+        "func, codec, headers, timeout_ms, result_ttl_ms, args, kwargs"
+    ),
+    "?1, max(coalesce(?, ?1), ?1), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?",
+)
+_NOTE = (
+    f"INSERT OR IGNORE INTO {{table}} ({EVENT_COLUMNS}) "
+    "SELECT id, seq, 1, 'ENQUEUED', enqueued_at, queue, 'PENDING', 0, 0, ready_at, NULL, NULL, NULL "
+    "FROM task WHERE seq BETWEEN ? AND ?"
+)
 
-def enqueue(connection: sqlite3.Connection, ledger: Ledger, specs: Sequence[TaskSpec], now: int) -> list[Enqueued]:
+
+class Chunk(NamedTuple):
+    """Tasks for one statement; without a statement they go one by one."""
+
+    specs: Sequence[TaskSpec]
+    statement: str | None
+    values: list[Any]
+
+
+def prepare(specs: Sequence[TaskSpec]) -> list[Chunk]:
+    """Lay the tasks out for `enqueue`."""
+    return [_prepare(specs[start : start + CHUNK]) for start in range(0, len(specs), CHUNK)]
+
+
+def _prepare(specs: Sequence[TaskSpec]) -> Chunk:
+    if all(map(_is_plain, specs)):
+        return Chunk(specs, _insert(_PLAIN, len(specs)), list(chain.from_iterable(map(_plain_values, specs))))
+    if any(spec.interval_ms is not None or spec.series_id is not None or is_large(spec.body) for spec in specs):
+        return Chunk(specs, None, [])
+    return Chunk(specs, _insert(_FULL, len(specs)), list(chain.from_iterable(map(_full_values, specs))))
+
+
+def enqueue(connection: sqlite3.Connection, ledger: Ledger, chunks: Sequence[Chunk], now: int) -> list[Enqueued]:
     """Enqueue tasks in order; a chunk that has a known id or a held unique key goes one by one."""
     replies: list[Enqueued] = []
-    for start in range(0, len(specs), CHUNK):
-        chunk = specs[start : start + CHUNK]
-        if not _enqueue_new(connection, ledger, chunk, now):
-            replies += [add_one(connection, ledger, spec, now) for spec in chunk]
+    for chunk in chunks:
+        if chunk.statement is None or not _enqueue_new(connection, ledger, chunk, now):
+            replies += [add_one(connection, ledger, spec, now) for spec in chunk.specs]
         else:
-            replies += [Enqueued(spec.id, True) for spec in chunk]  # noqa: FBT003 - positional is half the cost
+            replies += [Enqueued(spec.id, True) for spec in chunk.specs]  # noqa: FBT003 - positional is half the cost
     return replies
 
 
-def _enqueue_new(connection: sqlite3.Connection, ledger: Ledger, specs: Sequence[TaskSpec], now: int) -> bool:
-    first = next_seq(connection)
-    size = len(specs)
-    plain = all(map(_is_plain, specs))
-    columns, values_of = (_PLAIN_COLUMNS, _plain_values) if plain else (NEW_COLUMNS, new_values)
-    values = list(chain.from_iterable([values_of(spec, seq, now) for seq, spec in enumerate(specs, first)]))
+def _enqueue_new(connection: sqlite3.Connection, ledger: Ledger, chunk: Chunk, now: int) -> bool:
     try:
-        connection.execute(_insert(columns, size), values)
+        last = connection.execute(chunk.statement or "", [now, *chunk.values]).lastrowid or 0
     except sqlite3.IntegrityError:
         return False  # the statement was undone as a whole
-    if not plain:
-        large = [(seq, *body_values(spec.body)[-2:]) for seq, spec in enumerate(specs, first) if is_large(spec.body)]
-        connection.executemany(ADD_BODY, large)
     for table in ledger.tables(terminal=False):
-        connection.execute(_NOTE.format(table=table), (first, first + size - 1))
+        connection.execute(_NOTE.format(table=table), (last - len(chunk.specs) + 1, last))
     return True
 
 
 def _is_plain(spec: TaskSpec) -> bool:
-    """Tell whether most columns of the task's row have their default, so that a shorter statement does."""
+    """Tell whether most columns of the task's row have their default."""
     body = spec.body
     return (
         spec.eta is None
@@ -65,45 +96,44 @@ def _is_plain(spec: TaskSpec) -> bool:
         and spec.interval_ms is None
         and spec.series_id is None
         and not spec.pinned
-        and body.codec == "json"
         and not body.headers
         and not is_large(body)
     )
 
 
-def _plain_values(spec: TaskSpec, seq: int, now: int) -> tuple[object, ...]:
+def _plain_values(spec: TaskSpec) -> tuple[Any, ...]:
     body = spec.body
+    codec = body.codec
     return (
-        seq,
         spec.id,
         spec.queue,
         spec.priority,
-        now,
         spec.max_attempts,
-        now,
         body.func,
-        "json",
+        codec,
         body.timeout_ms,
         body.result_ttl_ms,
-        body.args.decode(),
-        body.kwargs.decode(),
+        stored(body.args, codec),
+        stored(body.kwargs, codec),
     )
 
 
-_PLAIN_COLUMNS = (
-    "seq, id, queue, priority, ready_at, max_attempts, enqueued_at, func, codec, timeout_ms, result_ttl_ms, args, "
-    "kwargs"
-)
+def _full_values(spec: TaskSpec) -> tuple[Any, ...]:
+    return (
+        spec.eta,
+        spec.id,
+        spec.queue,
+        spec.priority,
+        spec.eta,
+        spec.max_attempts,
+        spec.unique_key,
+        spec.expires_at,
+        spec.pinned,
+        *body_values(spec.body),
+    )
 
 
 @cache
-def _insert(columns: str, rows: int) -> str:
-    marks = f"({', '.join('?' * (columns.count(',') + 1))})"
-    return f"INSERT INTO task ({columns}) VALUES {', '.join([marks] * rows)}"
-
-
-_NOTE = (
-    f"INSERT OR IGNORE INTO {{table}} ({EVENT_COLUMNS}) "
-    "SELECT id, seq, 1, 'ENQUEUED', enqueued_at, queue, 'PENDING', 0, 0, ready_at, NULL, NULL, NULL "
-    "FROM task WHERE seq BETWEEN ? AND ?"
-)
+def _insert(shape: tuple[str, str], rows: int) -> str:
+    columns, marks = shape
+    return f"INSERT INTO task ({columns}) VALUES {', '.join([f'({marks})'] * rows)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from omniq_sqlite import transitions
 from omniq_sqlite.ledger import PUT_RESULT
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from omniq.models.result import ResultRecord
     from omniq_sqlite.ledger import Ledger
 
-__all__ = ["complete", "heartbeat"]
+__all__ = ["Settlement", "complete", "heartbeat", "prepare"]
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 # Tokens that differ only in seq share a statement; nearly always that is the whole batch, since they are of one claim.
 _COMPLETE = """
@@ -44,46 +46,70 @@ _PUT_JSON = PUT_RESULT.format(
 )
 
 
-def complete(
-    connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int
-) -> list[SettleReply]:
+class Settlement(NamedTuple):
+    """Completions, laid out for their statements.
+
+    Attributes:
+        items: The completions themselves, for when they have to go one by one.
+        groups: (seqs as JSON, how many, epoch, nonce); nearly always one, because they are of one claim.
+        seqs: All seqs as JSON.
+        results: (seq, id, value, ttl_ms) of each as JSON, if all have a JSON value, else None.
+    """
+
+    items: Sequence[Completion]
+    groups: list[tuple[str, int, int, str]]
+    seqs: str
+    results: str | None
+
+
+def prepare(items: Sequence[Completion]) -> Settlement:
+    """Lay completions out for `complete`; done by the caller, in the event loop, to spare the writer's thread."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for _, (seq, epoch, nonce), _ in items:
+        groups.setdefault((epoch, nonce), []).append(seq)
+    results = None
+    if all(result is not None and result.codec == "json" for _, _, result in items):
+        results = _encode([(token.seq, task_id, _text(result), result.ttl_ms) for task_id, token, result in items])  # type: ignore[union-attr]
+    return Settlement(
+        items,
+        [(_encode(seqs), len(seqs), epoch, nonce) for (epoch, nonce), seqs in groups.items()],
+        _encode([token.seq for _, token, _ in items]),
+        results,
+    )
+
+
+def complete(connection: sqlite3.Connection, ledger: Ledger, settlement: Settlement, now: int) -> list[SettleReply]:
     """Complete runs; a batch in which any token is stale, or any task in a series, goes one by one."""
     connection.execute("SAVEPOINT complete")
-    if _complete_all(connection, ledger, items, now):
+    if _complete_all(connection, ledger, settlement, now):
         connection.execute("RELEASE complete")
-        return ["ok"] * len(items)
+        return ["ok"] * len(settlement.items)
     connection.execute("ROLLBACK TO complete")
     connection.execute("RELEASE complete")
-    return transitions.complete(connection, ledger, items, now)
+    return transitions.complete(connection, ledger, settlement.items, now)
 
 
-def _complete_all(connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int) -> bool:
-    groups: dict[tuple[int, str], list[int]] = {}
-    for item in items:
-        seq, epoch, nonce = item.token
-        groups.setdefault((epoch, nonce), []).append(seq)
-    for (epoch, nonce), seqs in groups.items():
-        if connection.execute(_COMPLETE, (json.dumps(seqs), epoch, nonce, now)).rowcount != len(seqs):
+def _complete_all(connection: sqlite3.Connection, ledger: Ledger, settlement: Settlement, now: int) -> bool:
+    for seqs, count, epoch, nonce in settlement.groups:
+        if connection.execute(_COMPLETE, (seqs, epoch, nonce, now)).rowcount != count:
             return False
-    if not _put(connection, ledger, items, now):
+    if not _put(connection, ledger, settlement, now):
         return False
-    every = json.dumps([item.token.seq for item in items])
     for table in ledger.tables(terminal=True):
-        connection.execute(_NOTE.format(table=table), (every, now))
+        connection.execute(_NOTE.format(table=table), (settlement.seqs, now))
     return True
 
 
-def _put(connection: sqlite3.Connection, ledger: Ledger, items: Sequence[Completion], now: int) -> bool:
+def _put(connection: sqlite3.Connection, ledger: Ledger, settlement: Settlement, now: int) -> bool:
     """Store the results, and check on the way that every id belongs to its token."""
-    results = [item.result for item in items]
-    if ledger.has_results and all(result is not None and result.codec == "json" for result in results):
-        rows = [(item.token.seq, item.id, _text(item.result), item.result.ttl_ms) for item in items]  # type: ignore[union-attr]
-        return connection.execute(_PUT_JSON, (json.dumps(rows), now)).rowcount == len(items)
-    pairs = json.dumps([(item.token.seq, item.id) for item in items])
-    if connection.execute(_SAME, (pairs,)).fetchone()[0] != len(items):
+    count = len(settlement.items)
+    if ledger.has_results and settlement.results is not None:
+        return connection.execute(_PUT_JSON, (settlement.results, now)).rowcount == count
+    pairs = _encode([(item.token.seq, item.id) for item in settlement.items])
+    if connection.execute(_SAME, (pairs,)).fetchone()[0] != count:
         return False
     if ledger.has_results:
-        for item in items:
+        for item in settlement.items:
             record = transitions.load(connection, item.id)
             if record is not None:
                 ledger.settle(connection, record, item.result, now)

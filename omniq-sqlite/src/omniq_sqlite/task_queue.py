@@ -13,7 +13,7 @@ from omniq.storage.limits import check_results, check_specs
 from omniq.storage.task_queue import TaskQueue
 from omniq_sqlite import claiming, settling, transitions
 from omniq_sqlite.connection import Database, host_time
-from omniq_sqlite.enqueuing import enqueue
+from omniq_sqlite.enqueuing import Chunk, enqueue, prepare
 from omniq_sqlite.filters import task_conditions
 from omniq_sqlite.ledger import Ledger
 from omniq_sqlite.role import SQLiteRole
@@ -74,7 +74,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
 
     async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> list[Enqueued]:
         check_specs(specs, self.capabilities)
-        return await self._write(enqueue, specs, now=now, kinds=WORK + EVENTS)
+        return await self._write(enqueue, prepare(specs), now=now, kinds=WORK + EVENTS)
 
     async def fire(
         self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
@@ -82,7 +82,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         if Role.SCHEDULE_STORAGE not in self._ledger.joined:
             return await super().fire(specs, advance, now=now)
         check_specs(specs, self.capabilities)
-        return await self._write(_fire, specs, advance, now=now, kinds=WORK + EVENTS)
+        return await self._write(_fire, prepare(specs), advance, now=now, kinds=WORK + EVENTS)
 
     async def cancel(self, ids: Sequence[str], *, now: int | None = None) -> list[CancelReply]:
         return await self._write(transitions.cancel, ids, now=now, kinds=WORK + DONE + EVENTS)
@@ -102,7 +102,13 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
     ) -> list[Grant]:
         sweep = self.capabilities.max_sweep
         arguments = (list(queues), limit, worker, lease_ms, claim_id, sweep)
-        return await self._write(claiming.claim, *arguments, now=now, kinds=EVENTS)
+        claimed = await self._write(claiming.claim, *arguments, now=now, kinds=EVENTS)
+        if claimed is None:
+            return []
+        grants, damaged = claiming.grants_of(claimed)
+        for seq, reason in damaged:
+            await self._write(transitions.fail_damaged, seq, reason, now=now, kinds=DONE + EVENTS)
+        return grants
 
     async def held(self, worker: str, claim_id: str) -> list[Grant]:
         return await self._database.write(lambda connection: claiming.held(connection, worker, claim_id))
@@ -117,7 +123,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
     async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> list[SettleReply]:
         check_results([item.result for item in items], self.capabilities)
         kinds = DONE + EVENTS  # the next run of a series is never ready at once
-        return await self._write(settling.complete, items, now=now, kinds=kinds)
+        return await self._write(settling.complete, settling.prepare(items), now=now, kinds=kinds)
 
     async def fail(self, items: Sequence[Failure], *, now: int | None = None) -> list[SettleReply]:
         check_results([item.result for item in items], self.capabilities)
@@ -298,9 +304,9 @@ _DONE = "SELECT id, state, CASE state WHEN 0 THEN expires_at END FROM task WHERE
 
 
 def _fire(
-    connection: sqlite3.Connection, ledger: Ledger, specs: Sequence[TaskSpec], step: Advance, now: int
+    connection: sqlite3.Connection, ledger: Ledger, chunks: Sequence[Chunk], step: Advance, now: int
 ) -> list[Enqueued] | None:
-    return enqueue(connection, ledger, specs, now) if advance(connection, step) else None
+    return enqueue(connection, ledger, chunks, now) if advance(connection, step) else None
 
 
 def _purge(connection: sqlite3.Connection, codes: list[int], before: int, pinned_before: int, limit: int) -> list[str]:

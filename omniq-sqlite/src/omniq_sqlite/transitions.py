@@ -35,28 +35,24 @@ if TYPE_CHECKING:
     from omniq_sqlite.ledger import Ledger
 
 __all__ = [
-    "ADD_BODY",
-    "NEW_COLUMNS",
     "add_one",
     "cancel",
     "complete",
     "fail",
     "fail_damaged",
     "load",
-    "new_values",
-    "next_seq",
     "recover",
     "redrive",
     "release",
 ]
 
-NEW_COLUMNS = (
+_NEW_COLUMNS = (
     "seq, id, queue, priority, ready_at, eta, max_attempts, unique_key, expires_at, interval_ms, series_id, "
     f"nominal_at, pinned, enqueued_at, {BODY_COLUMNS}"
 )
 """What a new task's row does not have by default."""
-_ADD_TASK = f"INSERT INTO task ({NEW_COLUMNS}) VALUES ({', '.join('?' * 21)})"
-ADD_BODY = "INSERT INTO body (seq, args, kwargs) VALUES (?, ?, ?)"
+_ADD_TASK = f"INSERT INTO task ({_NEW_COLUMNS}) VALUES ({', '.join('?' * 21)})"
+_ADD_BODY = "INSERT INTO body (seq, args, kwargs) VALUES (?, ?, ?)"
 
 _STALE = (
     f"{TASK_QUERY} WHERE task.state = 1 AND task.queue IN (SELECT value FROM json_each(?)) AND task.lease_until <= ?"
@@ -72,14 +68,14 @@ def load(connection: sqlite3.Connection, task_id: str) -> TaskRecord | None:
     return None if row is None else record_from(row)
 
 
-def next_seq(connection: sqlite3.Connection) -> int:
+def _next_seq(connection: sqlite3.Connection) -> int:
     """Return the sequence number of the next task."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task'").fetchone()
     return 1 if row is None else row[0] + 1
 
 
-def new_values(spec: TaskSpec, seq: int, now: int) -> tuple[object, ...]:
-    """Return the values of `NEW_COLUMNS`; the same as `omniq.storage.transitions.create`, without the record."""
+def _new_values(spec: TaskSpec, seq: int, now: int) -> tuple[object, ...]:
+    """Return the values of `_NEW_COLUMNS`; the same as `omniq.storage.transitions.create`, without the record."""
     eta, series_id, nominal_at = spec.eta, spec.series_id, spec.nominal_at
     ready_at = now if eta is None or eta < now else eta
     if spec.interval_ms is not None:
@@ -120,11 +116,11 @@ def add_one(connection: sqlite3.Connection, ledger: Ledger, spec: TaskSpec, now:
             held = holder(connection, spec.queue, spec.unique_key)
         if held is not None:
             return Enqueued(held.id, created=False)
-    seq = next_seq(connection)
-    values = new_values(spec, seq, now)
+    seq = _next_seq(connection)
+    values = _new_values(spec, seq, now)
     connection.execute(_ADD_TASK, values)
     if is_large(spec.body):
-        connection.execute(ADD_BODY, (seq, *body_values(spec.body)[-2:]))
+        connection.execute(_ADD_BODY, (seq, *body_values(spec.body)[-2:]))
     ledger.note(connection, [_enqueued(spec, seq, values[4], now)])
     return Enqueued(spec.id, created=True)
 
