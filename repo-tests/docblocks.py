@@ -8,8 +8,8 @@ A comment directly before a block says what is done with it::
     <!-- not run: why -->          the block is not executed, for this reason
 
 Python blocks without a comment run one after the other in one module, console blocks in a shell, both in the page's own
-temporary folder. In expected output `...` stands for any text. What is another one at every run (moments, durations with
-a unit, ids of tasks, names of workers) is compared by its kind only, and runs of spaces, which align columns, as one.
+temporary folder. In expected output `...` stands for any text. What is another one at every run (moments, durations,
+ids of tasks, names of workers) is compared by its kind only, and runs of spaces, which align columns, as one.
 """
 
 from __future__ import annotations

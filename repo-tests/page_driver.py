@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -132,7 +133,8 @@ def main() -> None:
                 results.write(f"{json.dumps(answer)}\n")
                 results.flush()
                 if "failed" in answer:
-                    break
+                    page.close()
+                    os._exit(1)  # whatever the failed block has left open
         finally:
             page.close()
 
