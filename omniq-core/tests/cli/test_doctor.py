@@ -52,8 +52,12 @@ def test_a_damaged_store_is_an_error(findings, folder, answer):
     assert findings(code=1)[0] == "error"
 
 
-def test_a_missing_backend_is_a_usage_error(invoke):
-    assert "Unsupported task queue backend: redis" in invoke("doctor", "--backend", "redis", code=2).stderr
+def test_what_is_wrong_with_the_configuration_is_a_finding(findings, monkeypatch):
+    found = findings("--backend", "redis", code=1)[1]
+    assert "Unsupported task queue backend: redis" in found["configuration", "error"]["message"]
+    assert ("omniq-core", "ok") in found
+    monkeypatch.setenv("OMNIQ_DEFAULT_TTL", "soon")
+    assert "OMNIQ_DEFAULT_TTL" in findings(code=1)[1]["configuration", "error"]["message"]
 
 
 def test_a_paused_queue_with_work_is_told(findings, invoke, answer):

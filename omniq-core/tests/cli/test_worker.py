@@ -120,13 +120,15 @@ def test_starting_afresh_repeats_the_very_command(monkeypatch):
 
 
 def test_reload_starts_a_new_worker_when_a_file_changes(shop, answer, omniq):
-    task_id = answer("enqueue", "shop.add", "1", "2", "--app", "shop")["id"]
-    worker = omniq("worker", "shop:app", "--reload")
-    assert answer("result", "get", task_id, "--app", "shop", "--wait", "30s")["value"] == 3
-    source = (shop / "shop.py").read_text().replace("return a + b", "return a * 100")
-    (shop / "shop.py").write_text(source)
+    source = shop / "shop.py"
+    text = source.read_text()
+    worker = omniq("worker", "shop:app", "--reload", "--log-level", "INFO")
     lines = iter(worker.stderr.readline, "")
+    assert any("takes tasks from" in line for line in lines)
+    source.write_text("this is no Python\n")
     assert any("A file changed" in line for line in lines)
+    assert any("waiting for a change" in line for line in lines)
+    source.write_text(text.replace("return a + b", "return a * 100"))
     assert any("takes tasks from" in line for line in lines)
     task_id = answer("enqueue", "shop.add", "1", "2", "--app", "shop")["id"]
     assert answer("result", "get", task_id, "--app", "shop", "--wait", "30s")["value"] == 100

@@ -13,6 +13,8 @@ from omniq.storage.upkeep import Finding, Severity
 if TYPE_CHECKING:
     from omniq.cli.output import Output
     from omniq.cli.target import Target
+    from omniq.models.config import OmniQConfig
+    from omniq.storage.factory import Stores
 
 __all__ = ["command"]
 
@@ -36,17 +38,26 @@ async def command(target: Target, out: Output, *, integrity: bool) -> ExitCode:
 
 
 async def _findings(target: Target, *, integrity: bool) -> list[Finding]:
-    from omniq.app import AsyncOmniQ
     from omniq.cli import checks
-    from omniq.models.config import Role
+    from omniq.errors import OmniQError
     from omniq.storage.factory import create_stores, make_plan
 
     found = checks.check_installation()
-    config = configuration(target)
-    stores = create_stores(make_plan(config))
     try:
-        opened_findings, opened = await checks.check_storages(stores)
-        found += opened_findings
+        config = configuration(target)
+        stores = create_stores(make_plan(config))
+    except OmniQError as error:
+        return [*found, Finding("configuration", Severity.ERROR, str(error))]
+    return found + await _look_into(stores, config, integrity=integrity)
+
+
+async def _look_into(stores: Stores, config: OmniQConfig | None, *, integrity: bool) -> list[Finding]:
+    from omniq.app import AsyncOmniQ
+    from omniq.cli import checks
+    from omniq.models.config import Role
+
+    try:
+        found, opened = await checks.check_storages(stores)
         if Role.TASK_QUEUE in opened:
             found += await checks.check_work(stores.task_queue)
             if integrity:
@@ -55,7 +66,6 @@ async def _findings(target: Target, *, integrity: bool) -> list[Finding]:
         await stores.close()
     if opened == frozenset(Role):
         async with AsyncOmniQ(config=config) as app:
-            await app.connect()
             found += await checks.check_plugins(app.stores, app)
     return found
 
