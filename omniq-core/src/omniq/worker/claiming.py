@@ -164,7 +164,8 @@ class Claimer:
             await asyncio.sleep(delay)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._stop.wait()
 
     def _store_answered(self) -> None:
         self._contact.found()
@@ -172,7 +173,10 @@ class Claimer:
         self.last_claim_at = time.monotonic()
 
     async def _begin(self, runs: list[Run], sent_at: float) -> None:
-        """Start what was granted, if it is still ours."""
+        """Start what was granted, if it is still ours and wanted."""
+        if self._stop.is_set():
+            for run in runs:
+                run.why_stopped = "shutdown"  # so it is handed back instead
         if time.monotonic() - sent_at > self._options.lease_ms / 1000 * FENCE_FRACTION:
             runs = await self._still_held(runs)
         self._start(runs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["Crew"]
 
 _log = logging.getLogger(__name__)
+
+_CANCEL_AGAIN_S = 1.0
 
 
 class Crew:
@@ -37,12 +38,12 @@ class Crew:
 
     async def dismiss(self) -> None:
         """Cancel what still runs, and wait for it."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError, Exception):  # `_ended` has reported it
-                await asyncio.shield(task)
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            # Again after a while, because a store may swallow a cancellation.
+            await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -133,21 +133,24 @@ class LeaseKeeper:
         while not self._stopping.is_set():
             sibling = self._queue.sibling()
             try:
-                await asyncio.wait_for(sibling.open(), self._patience())
+                async with asyncio.timeout(self._patience()):
+                    await sibling.open()
                 await self._renew_for_ever(sibling, backoff)
             except Exception as error:  # noqa: BLE001 - without this thread every task would be lost
                 self._contact.lost(error)
                 self._fence_what_is_late()
             with contextlib.suppress(Exception):  # it is replaced by a new one, whatever state it is in
-                await asyncio.wait_for(sibling.close(), self._patience())
+                async with asyncio.timeout(self._patience()):
+                    await sibling.close()
             if not self._stopping.is_set():
-                await self._sleep(backoff.delay())
+                await self._sleep(min(backoff.delay(), self._patience()))
 
     async def _renew_for_ever(self, sibling: TaskQueue, backoff: Backoff) -> None:
         """Renew at every beat until stopped; raise when the connection is better made anew."""
         while not self._stopping.is_set():
             self._tell(self._listener.pong, time.monotonic())
-            await asyncio.wait_for(self._renew(sibling), self._patience())
+            async with asyncio.timeout(self._patience()):
+                await self._renew(sibling)
             backoff.reset()
             self._contact.found()
             if self._fenced:
@@ -165,7 +168,8 @@ class LeaseKeeper:
         if wakeup is None or self._stopping.is_set():
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wakeup.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await wakeup.wait()
         wakeup.clear()
 
     async def _renew(self, sibling: TaskQueue) -> None:

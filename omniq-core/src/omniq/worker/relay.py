@@ -60,7 +60,8 @@ class Relay:
         backoff = Backoff()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._kicked.wait(), _SWEEP_S)
+                async with asyncio.timeout(_SWEEP_S):
+                    await self._kicked.wait()
             is_kicked = self._kicked.is_set()
             self._kicked.clear()
             try:

@@ -122,7 +122,8 @@ class Roster:
     async def changed_or(self, timeout: float) -> None:
         """Wait like `changed`, but at most so many seconds."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.changed(), timeout)
+            async with asyncio.timeout(timeout):
+                await self.changed()
 
     def report(self) -> WorkerReport:
         """Return the counts so far."""

@@ -47,8 +47,7 @@ async def drain(
     claimer.stop()
     give_up_at = time.monotonic() + options.shutdown_timeout_ms / 1000
     executor.hand_back_waiting()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.wait((claiming,)), _CLAIM_S)
+    await asyncio.wait((claiming,), timeout=_CLAIM_S)
     executor.hand_back_waiting()
     running = roster.busy
     if running and not hurry.is_set():

@@ -133,7 +133,8 @@ class Worker:
             await crew.dismiss()
             with contextlib.suppress(Exception):  # another worker carries what is left
                 if relay.is_needed:
-                    await asyncio.wait_for(relay.flush(), self.options.lease_ms / 1000)
+                    async with asyncio.timeout(self.options.lease_ms / 1000):
+                        await relay.flush()
             executor.close()
             if lease.is_running:
                 await lease.stop()
