@@ -28,10 +28,11 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 
 SQLITE_CLIENT = """#!{python}
 import sqlite3, sys
+from contextlib import closing
 path, command = sys.argv[1:]
-with sqlite3.connect(path) as db:
+with closing(sqlite3.connect(path)) as db:
     if command.startswith(".backup "):
-        with sqlite3.connect(command.split()[1]) as copy:
+        with closing(sqlite3.connect(command.split()[1])) as copy:
             db.backup(copy)
     else:
         for row in db.execute(command):
