@@ -77,7 +77,7 @@ class Planner:
                 return self._miss(run.grant, error)
             except ForbiddenFunctionError as error:
                 return Fail(ErrorInfo.from_exception(error))
-            except Exception as error:  # noqa: BLE001 - importing the module of the function runs any code
+            except BaseException as error:  # noqa: BLE001 - importing a module runs any code, even `sys.exit()`
                 return Fail(ErrorInfo.from_exception(error), _FIRST_BACKOFF_MS)
             if plan.is_async and plan.run_in == "loop" and not self._has_wrappers:
                 self.quick[func] = plan.func

@@ -7,12 +7,11 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from omniq.errors import StorageError
 from omniq.models.config import Role
 from omniq.models.error import ErrorInfo
 from omniq.models.result import ResultRecord
 from omniq.models.status import TaskStatus
-from omniq.worker.retrying import Backoff, Contact
+from omniq.worker.retrying import TRANSIENT, Contact, persist, repeat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,21 +56,20 @@ class Relay:
 
     async def run(self) -> None:
         """Relay after every kick, and once a second what dead processes left, until cancelled."""
-        backoff = Backoff()
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_SWEEP_S):
-                    await self._kicked.wait()
-            is_kicked = self._kicked.is_set()
-            self._kicked.clear()
-            try:
-                await self.flush(0 if is_kicked else _SWEEP_AGE_MS)
-                self._contact.found()
-                backoff.reset()
-            except StorageError as error:
-                self._contact.lost(error)
-                await asyncio.sleep(backoff.delay())
-                self.kick()
+        await repeat(self._step, self._contact)
+
+    async def _step(self) -> float:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SWEEP_S):
+                await self._kicked.wait()
+        is_kicked = self._kicked.is_set()
+        self._kicked.clear()
+        try:
+            await self.flush(0 if is_kicked else _SWEEP_AGE_MS)
+        except BaseException:
+            self._kicked.set()
+            raise
+        return 0.0
 
     async def flush(self, min_age_ms: int = 0) -> int:
         """Relay all entries that are at least so old; return how many."""
@@ -114,7 +112,12 @@ class Relay:
             same = head is not None and head.seq == entry.seq
             ttl_ms = head.body.result_ttl_ms if same and head is not None else None
             records.append(_outcome(entry, ttl_ms))
-        await self._stores.results.put(records)
+        replies = await persist(self._stores.results.put, records, patience=0.0, contact=self._contact)
+        for record, reply in zip(records, replies, strict=True):
+            if isinstance(reply, TRANSIENT):
+                raise reply
+            if isinstance(reply, Exception):
+                _log.error("task %s: the result storage refuses how it ended (%s)", record.id, reply)
 
 
 def _outcome(entry: Event, ttl_ms: int | None) -> ResultRecord:

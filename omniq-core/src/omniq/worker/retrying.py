@@ -7,13 +7,13 @@ import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from omniq.errors import ConnectionLostError, OutcomeUnknownError
+from omniq.errors import ConnectionLostError, OutcomeUnknownError, StorageError
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["TRANSIENT", "Backoff", "Contact", "persist"]
+__all__ = ["TRANSIENT", "Backoff", "Contact", "persist", "repeat"]
 
 TRANSIENT = (ConnectionLostError, OutcomeUnknownError)
 
@@ -64,7 +64,12 @@ class Contact:
         """Note a failed call."""
         if self.lost_at is None:
             self.lost_at = time.monotonic()
-            self._logger.warning("%s: the store fails (%s: %s); trying on", self._what, type(error).__name__, error)
+            # Anything but a StorageError is somebody's bug, so it comes with its traceback.
+            trace = None if isinstance(error, StorageError | TimeoutError) else error
+            name = type(error).__name__
+            self._logger.warning(
+                "%s: the store fails (%s: %s); trying on", self._what, name, error, exc_info=trace
+            )
 
     def found(self) -> None:
         """Note a call that succeeded."""
@@ -116,3 +121,23 @@ async def persist(
         else:
             contact.found()
             return replies
+
+
+async def repeat(step: Callable[[], Awaitable[float]], contact: Contact) -> None:
+    """Make a step again and again until cancelled, whatever happens in it.
+
+    Args:
+        step: Returns for how many seconds to pause.
+        contact: Told of failures and successes.
+    """
+    backoff = Backoff()
+    while True:
+        try:
+            pause = await step()
+        except Exception as error:  # noqa: BLE001 - upkeep goes on, and a bug in it does not stop the tasks
+            contact.lost(error)
+            pause = backoff.delay()
+        else:
+            contact.found()
+            backoff.reset()
+        await asyncio.sleep(pause)

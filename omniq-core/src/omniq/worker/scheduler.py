@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from omniq.clock import from_millis
 from omniq.cron import Cron, Misfire, interval_next, plan_fires
-from omniq.errors import ConfigError, StorageError
+from omniq.errors import ConfigError
 from omniq.models.config import Role
 from omniq.models.event import Event, EventType
 from omniq.models.record import TaskSpec
 from omniq.models.schedule import ScheduleKind
 from omniq.storage.schedules import Advance
-from omniq.worker.retrying import Backoff, Contact
+from omniq.worker.retrying import Contact, repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,17 +73,11 @@ class Scheduler:
 
     async def run(self) -> None:
         """Fire what is due, sleep until the next is, until cancelled."""
-        backoff = Backoff()
-        while True:
-            try:
-                await self.fire_due()
-                delay = await self._until_next()
-                self._contact.found()
-                backoff.reset()
-            except StorageError as error:
-                self._contact.lost(error)
-                delay = backoff.delay()
-            await asyncio.sleep(delay)
+        await repeat(self._step, self._contact)
+
+    async def _step(self) -> float:
+        await self.fire_due()
+        return await self._until_next()
 
     async def fire_due(self) -> int:
         """Fire every schedule that is due; return how many tasks that made."""

@@ -7,9 +7,8 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from omniq.errors import StorageError
 from omniq.models.status import TERMINAL
-from omniq.worker.retrying import Backoff, Contact
+from omniq.worker.retrying import Contact, repeat
 
 if TYPE_CHECKING:
     from omniq.models.config import OmniQConfig
@@ -46,33 +45,22 @@ class Sweeper:
 
     async def recover(self) -> None:
         """Recover once a second, until cancelled; claims do it too, but not while all slots are taken."""
-        backoff = Backoff()
-        contact = Contact("recovering stale tasks", _log)
-        while True:
-            await asyncio.sleep(_spread(_RECOVER_PAUSE_S))
-            try:
-                next_at = await self._stores.task_queue.next_at(self._queues)
-                if next_at is not None and next_at <= await self._stores.task_queue.time():
-                    await self._stores.task_queue.recover(self._queues)
-                contact.found()
-                backoff.reset()
-            except StorageError as error:
-                contact.lost(error)
-                await asyncio.sleep(backoff.delay())
+        await repeat(self._recover_step, Contact("recovering stale tasks", _log))
 
     async def run(self) -> None:
         """Remove in bounded passes, until cancelled; soon again after a pass that found much."""
-        backoff = Backoff()
-        pause = _BUSY_PAUSE_S
-        while True:
-            await asyncio.sleep(_spread(pause))
-            try:
-                pause = _BUSY_PAUSE_S if await self.sweep() else _IDLE_PAUSE_S
-                self._contact.found()
-                backoff.reset()
-            except StorageError as error:
-                self._contact.lost(error)
-                pause = backoff.delay()
+        await asyncio.sleep(_spread(_BUSY_PAUSE_S))
+        await repeat(self._sweep_step, self._contact)
+
+    async def _recover_step(self) -> float:
+        queue = self._stores.task_queue
+        next_at = await queue.next_at(self._queues)
+        if next_at is not None and next_at <= await queue.time():
+            await queue.recover(self._queues)
+        return _spread(_RECOVER_PAUSE_S)
+
+    async def _sweep_step(self) -> float:
+        return _spread(_BUSY_PAUSE_S if await self.sweep() else _IDLE_PAUSE_S)
 
     async def sweep(self) -> bool:
         """Remove a bounded number of what is too old; tell whether there may be more."""
