@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -75,7 +76,7 @@ def test_no_variable_of_an_option_is_taken_for_a_misspelt_setting():
 
 
 def test_an_unknown_command_is_a_usage_error(invoke):
-    assert "No such command 'wrker'" in invoke("wrker", code=2).stderr
+    assert "No such command 'frobnicate'" in invoke("frobnicate", code=2).stderr
 
 
 def test_the_version(invoke):
@@ -152,6 +153,15 @@ def test_importing_omniq_imports_no_command_line():
     code = "import sys, omniq; print([name for name in ('click', 'rich', 'omniq.cli') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_shell_completes(folder):
+    environ = {**os.environ, "_OMNIQ_COMPLETE": "bash_complete", "COMP_WORDS": "omniq task li", "COMP_CWORD": "2"}
+    code = "from omniq.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "plain,list\n"
 
 
 def test_it_runs_as_a_module():

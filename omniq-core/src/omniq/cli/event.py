@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,16 +13,17 @@ from omniq.cli.parsing import moment, names_of
 from omniq.models.event import EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from datetime import datetime
 
     from rich.text import Text
 
+    from omniq.app import AsyncOmniQ
     from omniq.cli.command import Session
     from omniq.cli.output import Output
     from omniq.models.event import Event
 
-__all__ = ["command", "event_json", "event_line", "timeline"]
+__all__ = ["command", "event_json", "follow", "print_event", "timeline"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -84,31 +86,40 @@ async def list_(
 @option("--count", type=click.IntRange(1), help="End after so many.", show_default="never")
 async def tail(session: Session, /, *, last: int, count: int | None, **given: Any) -> None:
     """Follow events as they come, until Ctrl-C. With --json: one object a line."""
-    chosen = _chosen(given)
-    newest = await session.app.events(limit=1, newest_first=True)
-    earlier = (await session.app.events(**chosen, limit=last, newest_first=True))[::-1] if last else []
-    # Both ask for what comes between the two readings, so that nothing is left out; what is there twice is shown once.
-    known = {event.event_id for event in earlier}
-    for event in earlier[:count]:
-        _print(session, event)
-    left = None if count is None else count - len(earlier)
-    if left is not None and left <= 0:
-        return
-    async for event in session.app.tail_events(**chosen, after=newest[0].position if newest else None):
-        if event.event_id in known:
-            continue
-        _print(session, event)
-        if left is not None:
-            left -= 1
-            if left == 0:
+    shown = 0
+    async with aclosing(follow(session.app, last, **_chosen(given))) as events:
+        async for event in events:
+            print_event(session, event)
+            shown += 1
+            if shown == count:
                 return
 
 
-def _print(session: Session, event: Event) -> None:
+async def follow(app: AsyncOmniQ, last: int | None, **chosen: Any) -> AsyncGenerator[Event, None]:
+    """Yield the latest events that are there, and then those that come, each once.
+
+    Args:
+        app: The application.
+        last: How many of those that are there; None means all.
+        **chosen: Which events, as `AsyncOmniQ.tail_events` takes it.
+    """
+    newest = await app.events(limit=1, newest_first=True)
+    earlier = await app.events(**chosen, limit=last, newest_first=True)
+    # The tail begins where the first of the two readings ended, so that nothing between them is left out.
+    known = {event.event_id for event in earlier}
+    for event in reversed(earlier):
+        yield event
+    async for event in app.tail_events(**chosen, after=newest[0].position if newest else None):
+        if event.event_id not in known:
+            yield event
+
+
+def print_event(session: Session, event: Event) -> None:
+    """Print one event of a stream as a line."""
     if session.out.as_json:
         session.out.line(event_json(event))
     else:
-        session.out.say(event_line(event))
+        session.out.say(_line(event))
 
 
 def event_json(event: Event) -> dict[str, Any]:
@@ -117,8 +128,7 @@ def event_json(event: Event) -> dict[str, Any]:
     return {"id": event.event_id, "time": to_json(event.time), **made}
 
 
-def event_line(event: Event) -> Text:
-    """Return an event as one line, for following."""
+def _line(event: Event) -> Text:
     from rich.text import Text
 
     line = Text(f"{_clock(event.time)} ").append(status_text(f"{event.type:<16}"))

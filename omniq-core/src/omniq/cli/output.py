@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,10 @@ def _fields(record: Any) -> dict[str, Any]:
     return attrs.asdict(record, recurse=False)
 
 
+def _dumps(value: object) -> str:
+    return json.dumps(to_json(value), ensure_ascii=False)
+
+
 class Output:
     """Where a command puts its answer: either JSON alone, or text.
 
@@ -116,9 +120,18 @@ class Output:
         indent = 2 if sys.stdout.isatty() else None
         click.echo(json.dumps(to_json(value), ensure_ascii=False, indent=indent))
 
+    async def stream(self, values: AsyncIterable[object]) -> int:
+        """Print one JSON list as its items come, each on a line of its own, and return how many there were."""
+        count = 0
+        async for value in values:
+            click.echo(f"{',' if count else '['}{_dumps(value)}")
+            count += 1
+        click.echo("]" if count else "[]")
+        return count
+
     def line(self, value: object) -> None:
         """Print one line of JSON, of a stream of them."""
-        click.echo(json.dumps(to_json(value), ensure_ascii=False))
+        click.echo(_dumps(value))
 
     def say(self, text: object = "") -> None:
         """Print a line for people, unless JSON was asked for."""

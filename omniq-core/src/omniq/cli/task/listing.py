@@ -12,6 +12,8 @@ from omniq.cli.filters import conditions, filter_options
 from omniq.cli.output import age, plain, status_text, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from omniq.cli.command import Session
     from omniq.models.task import Task
 
@@ -34,17 +36,23 @@ async def list_(session: Session, /, *, limit: int, oldest_first: bool, **given:
     """
     meant = conditions(given)
     size = None if given.pop("all") else limit
-    tasks = await session.app.list_tasks(limit=size, newest_first=not oldest_first, **meant)
+    tasks = session.app.iter_tasks(limit=size, newest_first=not oldest_first, **meant)
     if session.out.as_json:
-        session.out.data([task_json(task) for task in tasks])
+        shown = await session.out.stream(_described(tasks))
     else:
         now = datetime.now(UTC)
-        columns = ("ID", "TASK", "STATE", "QUEUE", ">PRIO", ">TRY", "ENQUEUED", "ERROR")
-        session.out.table(columns, [_row(task, now) for task in tasks])
-    if len(tasks) == size:
+        rows = [_row(task, now) async for task in tasks]
+        session.out.table(("ID", "TASK", "STATE", "QUEUE", ">PRIO", ">TRY", "ENQUEUED", "ERROR"), rows)
+        shown = len(rows)
+    if shown == size:
         total = await session.app.count_tasks(**meant)
-        if total > len(tasks):
-            session.out.note(f"{len(tasks):,} of {total:,} tasks. More with --limit, all of them with --all.")
+        if total > shown:
+            session.out.note(f"{shown:,} of {total:,} tasks. More with --limit, all of them with --all.")
+
+
+async def _described(tasks: AsyncIterator[Task]) -> AsyncIterator[dict[str, Any]]:
+    async for task in tasks:
+        yield task_json(task)
 
 
 def _row(task: Task, now: datetime) -> tuple[object, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from omniq.cli.command import option, store_command
-from omniq.cli.event import event_json, event_line
+from omniq.cli.event import follow, print_event
 from omniq.cli.parsing import duration
 from omniq.cli.task.show import exit_code_of_outcome
 from omniq.errors import ResultExpiredError, TaskCancelledError, TaskFailedError
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
     from omniq.cli.command import Session
     from omniq.cli.exits import ExitCode
-    from omniq.models.event import Event
 
 __all__ = ["watch"]
 
 _LATE_EVENTS = 2.0
-_LOOK_EVERY = 0.05
 
 
 @store_command("watch")
@@ -38,9 +36,9 @@ async def watch(session: Session, /, *, task_id: str, timeout: timedelta | None)
     """
     app = session.app
     await app.get_task(task_id)
-    printer = asyncio.create_task(_follow(session, task_id))
+    printer = asyncio.create_task(_print_until_it_ends(session, task_id))
     try:
-        with contextlib.suppress(TaskFailedError, TaskCancelledError, ResultExpiredError):
+        with suppress(TaskFailedError, TaskCancelledError, ResultExpiredError):
             await app.wait_result(task_id, None if timeout is None else timeout.total_seconds())
         # The last event may reach its storage a moment after the task has ended.
         await asyncio.wait({printer}, timeout=_LATE_EVENTS)
@@ -49,22 +47,9 @@ async def watch(session: Session, /, *, task_id: str, timeout: timedelta | None)
     return exit_code_of_outcome(await app.get_result(task_id))
 
 
-async def _follow(session: Session, task_id: str) -> None:
-    """Print the task's events, and return after one that ends it."""
-    position = None
-    ended = False
-    while not ended:
-        page = await session.app.events(task_id, after=position)
-        for event in page:
-            _print(session, event)
-            ended = event.state is not None and event.state.is_terminal
-            position = event.position
-        if not page:
-            await asyncio.sleep(_LOOK_EVERY)
-
-
-def _print(session: Session, event: Event) -> None:
-    if session.out.as_json:
-        session.out.line(event_json(event))
-    else:
-        session.out.say(event_line(event))
+async def _print_until_it_ends(session: Session, task_id: str) -> None:
+    async with aclosing(follow(session.app, None, task=task_id)) as events:
+        async for event in events:
+            print_event(session, event)
+            if event.state is not None and event.state.is_terminal:
+                return
