@@ -120,6 +120,7 @@ def until_fixture():
 
 def config_of(tmp_path, **backends):
     """Make a configuration from `queue="memory"` and the like; all roles of one type share a store."""
+
     def backend(kind):
         return StorageBackendConfig(kind, None if kind == "memory" else str(tmp_path / f"{kind}.db"))
 

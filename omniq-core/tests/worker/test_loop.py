@@ -222,15 +222,15 @@ async def test_arguments_that_do_not_fit_the_function_are_not_tried_again(shop):
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
 async def test_what_would_end_a_program_only_fails_the_task(shop, error):
     @shop.task
-    async def bad(wait):
-        await asyncio.sleep(0 if wait else 0.001)
+    async def bad(seconds):
+        await asyncio.sleep(seconds)
         raise error
 
     @shop.task
     async def good():
         return "fine"
 
-    ids = [await shop.enqueue(bad, False), await shop.enqueue(bad, True), await shop.enqueue(good)]
+    ids = [await shop.enqueue(bad, 0.001), await shop.enqueue(bad, 0), await shop.enqueue(good)]
     await shop.work()
     assert [await shop.state(task_id) for task_id in ids] == ["FAILED", "FAILED", "COMPLETED"]
     assert (await shop.error(ids[0])).type.endswith(type(error).__name__)

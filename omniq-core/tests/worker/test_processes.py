@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -75,8 +76,7 @@ def is_alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().split(")")[1].split()[0] != "Z"
+    return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
 
 
 async def test_functions_run_in_other_processes_that_are_kept(process_shop):
@@ -196,8 +196,8 @@ async def test_the_children_die_with_a_worker_that_is_killed(tmp_path, jobs, unt
 
             if __name__ == "__main__":
                 grant = Grant("t", Token(1, 1, "n"), 1, 1, "q", 0, 0, 0, 0, TaskBody(func="sleep"))
-                call = lambda: _Child().call(Run(grant, None, 0.0), process_jobs.sleep, [{str(tmp_path / "pid")!r}, 60], {{}})
-                threading.Thread(target=call, daemon=True).start()
+                arguments = Run(grant, None, 0.0), process_jobs.sleep, [{str(tmp_path / "pid")!r}, 60], {{}}
+                threading.Thread(target=_Child().call, args=arguments, daemon=True).start()
                 time.sleep(60)
         """)
     )

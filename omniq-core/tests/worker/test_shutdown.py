@@ -234,9 +234,7 @@ async def test_one_signal_ends_a_process_gracefully(open_shop, tmp_path, start_p
     assert await shop.state(task_id) == "COMPLETED"
 
 
-async def test_two_signals_end_a_process_now_and_its_task_is_ready_at_once(
-    open_shop, tmp_path, start_process, until
-):
+async def test_two_signals_end_a_process_now_and_its_task_is_ready_at_once(open_shop, tmp_path, start_process, until):
     shop = await open_shop("sqlite")
     task_id = await shop.enqueue("nap", "long", 60)
     process = await start_process()

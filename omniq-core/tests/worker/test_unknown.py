@@ -66,7 +66,6 @@ async def test_an_unknown_function_is_left_for_newer_workers(shop):
     assert 900 <= head.ready_at - before < 3000
 
 
-
 @pytest.mark.usefixtures("allowed")
 async def test_an_unknown_function_fails_when_the_grace_is_over(shop):
     task_id = await shop.enqueue("allowed_jobs.new_function")

@@ -155,10 +155,9 @@ def current_task() -> TaskContext:
         LookupError: The caller does not run in a task.
     """
     run = log_subject.get()
-    if not isinstance(run, Run):
-        msg = (
-            "current_task() was called outside of a task. Call it in a function that a worker runs; threads that the "
-            "task starts itself must run in a copy of its context (contextvars.copy_context().run)."
-        )
-        raise LookupError(msg)
-    return TaskContext(run)
+    if isinstance(run, Run):
+        return TaskContext(run)
+    raise LookupError(
+        "current_task() was called outside of a task. Call it in a function that a worker runs; threads that the "
+        "task starts itself must run in a copy of its context (contextvars.copy_context().run)."
+    )

@@ -11,8 +11,6 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from omniq.errors import SerializationError
-from omniq.models.error import ErrorInfo
 from omniq.serialization import decode_call
 from omniq.telemetry.subject import log_subject
 from omniq.worker.child import remote_error
@@ -20,7 +18,7 @@ from omniq.worker.plans import Plan, Planner
 from omniq.worker.processes import ProcessPool
 from omniq.worker.threads import ThreadPool
 from omniq.worker.timeouts import Deadlines
-from omniq.worker.verdict import Discard, Fail, HandBack, judge
+from omniq.worker.verdict import Discard, Fail, HandBack, judge, unserializable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -212,7 +210,7 @@ class Executor:
         try:
             data = self._dumps(value)
         except Exception as error:  # noqa: BLE001 - the value's own methods may raise anything
-            self._conclude(run, Fail(_not_serializable(value, error)))
+            self._conclude(run, unserializable(value, error))
             return
         if run.deadline is not None:
             self._deadlines.discard(run)
@@ -309,10 +307,3 @@ class Executor:
         self._deadlines.close()
         self._processes.close()
         self._threads.close()
-
-
-def _not_serializable(value: Any, error: Exception) -> ErrorInfo:
-    kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    reason = str(error) if isinstance(error, SerializationError) else f"{type(error).__name__}: {error}"
-    return ErrorInfo(type="result not serializable", message=f"the returned {name}: {reason}")

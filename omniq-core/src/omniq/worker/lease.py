@@ -79,6 +79,7 @@ class LeaseKeeper:
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._wakeup: asyncio.Event | None = None
         self._stopping = threading.Event()
+        self._ended = asyncio.Event()
         self._urgent: set[str] = set()
         self._fenced = False
 
@@ -104,9 +105,10 @@ class LeaseKeeper:
         self._wake()
         thread = self._thread
         if thread is not None:
-            give_up_at = time.monotonic() + patience
-            while thread.is_alive() and time.monotonic() < give_up_at:
-                await asyncio.sleep(0.002)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._ended.wait()
+                thread.join(patience)
 
     def _wake(self) -> None:
         loop, wakeup = self._own_loop, self._wakeup
@@ -123,8 +125,8 @@ class LeaseKeeper:
     def _main(self) -> None:
         try:
             asyncio.run(self._serve())
-        except Exception:
-            _log.exception("the lease thread of %s failed; its tasks will be lost to other workers", self._name)
+        finally:
+            self._tell(self._ended.set)
 
     async def _serve(self) -> None:
         self._own_loop = asyncio.get_running_loop()
@@ -136,7 +138,7 @@ class LeaseKeeper:
                 async with asyncio.timeout(self._patience()):
                     await sibling.open()
                 await self._renew_for_ever(sibling, backoff)
-            except Exception as error:  # noqa: BLE001 - without this thread every task would be lost
+            except Exception as error:  # noqa: BLE001 - without this thread every task would be lost to others
                 self._contact.lost(error)
                 self._fence_what_is_late()
             with contextlib.suppress(Exception):  # it is replaced by a new one, whatever state it is in

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from omniq.errors import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["WorkerHealth", "WorkerOptions", "WorkerReport", "worker_name"]
 
-MINUTE_MS = 60_000
+_MINUTE_MS = 60_000
 
 
 def worker_name() -> str:
@@ -20,22 +24,19 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
-def _positive(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        msg = f"{attribute.name}: {value!r} is not a whole number of at least 1 (WorkerOptions)."
-        raise ConfigError(msg)
+def _at_least(least: int) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if type(value) is not int or value < least:
+            raise ConfigError(f"{attribute.name}: {value!r} is not a whole number of at least {least} (WorkerOptions).")
+
+    return check
 
 
-def _not_negative(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        msg = f"{attribute.name}: {value!r} is not a whole number of at least 0 (WorkerOptions)."
-        raise ConfigError(msg)
-
-
-def _queue_names(instance: object, attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
-    if not value or not all(isinstance(name, str) and name for name in value):
-        msg = f"queues: {value!r} must name at least one queue, each as a text, for example ('default', 'mail')."
-        raise ConfigError(msg)
+def _queue_names(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, tuple) or not value or not all(isinstance(name, str) and name for name in value):
+        raise ConfigError(
+            f"{attribute.name}: {value!r} must name at least one queue, each as text, for example ('default', 'mail')."
+        )
 
 
 def _to_queues(value: object) -> object:
@@ -58,7 +59,7 @@ class WorkerOptions:
             lease, at most 5 seconds.
         shutdown_timeout_ms: How long running tasks may go on after the first signal.
         kill_grace_ms: How long a task that cannot be killed (a thread, a coroutine that swallows its cancellation)
-            may go on after its timeout or cancel, before the task fails and the worker recycles itself.
+            may go on after its timeout, before the task fails and the worker recycles itself.
         burst: Return when nothing is ready or running in the queues any more.
         max_tasks: Drain and return with `recycle=True` after so many tasks; 0 is without limit.
         scheduler: Whether it also fires schedules.
@@ -68,17 +69,17 @@ class WorkerOptions:
     """
 
     queues: tuple[str, ...] = attrs.field(default=("default",), converter=_to_queues, validator=_queue_names)
-    concurrency: int = attrs.field(default=100, validator=_positive)
-    processes: int = attrs.field(validator=_positive)
-    lease_ms: int = attrs.field(default=30_000, validator=_positive)
-    heartbeat_ms: int = attrs.field(validator=_positive)
-    shutdown_timeout_ms: int = attrs.field(default=30_000, validator=_not_negative)
-    kill_grace_ms: int = attrs.field(default=10_000, validator=_not_negative)
+    concurrency: int = attrs.field(default=100, validator=_at_least(1))
+    processes: int = attrs.field(validator=_at_least(1))
+    lease_ms: int = attrs.field(default=30_000, validator=_at_least(1))
+    heartbeat_ms: int = attrs.field(validator=_at_least(1))
+    shutdown_timeout_ms: int = attrs.field(default=30_000, validator=_at_least(0))
+    kill_grace_ms: int = attrs.field(default=10_000, validator=_at_least(0))
     burst: bool = False
-    max_tasks: int = attrs.field(default=0, validator=_not_negative)
+    max_tasks: int = attrs.field(default=0, validator=_at_least(0))
     scheduler: bool = True
     sweep: bool = True
-    unknown_task_grace_ms: int = attrs.field(default=10 * MINUTE_MS, validator=_not_negative)
+    unknown_task_grace_ms: int = attrs.field(default=10 * _MINUTE_MS, validator=_at_least(0))
     name: str = attrs.field(factory=worker_name)
 
     @processes.default
@@ -92,11 +93,10 @@ class WorkerOptions:
     def __attrs_post_init__(self) -> None:
         """Check what concerns two options at once."""
         if self.heartbeat_ms * 2 > self.lease_ms:
-            msg = (
+            raise ConfigError(
                 f"heartbeat_ms: {self.heartbeat_ms} is more than half of lease_ms ({self.lease_ms}), so one lost "
                 "heartbeat would lose the tasks. Use at most a third of the lease."
             )
-            raise ConfigError(msg)
 
 
 @attrs.frozen(kw_only=True)

@@ -67,9 +67,7 @@ class Contact:
             # Anything but a StorageError is somebody's bug, so it comes with its traceback.
             trace = None if isinstance(error, StorageError | TimeoutError) else error
             name = type(error).__name__
-            self._logger.warning(
-                "%s: the store fails (%s: %s); trying on", self._what, name, error, exc_info=trace
-            )
+            self._logger.warning("%s: the store fails (%s: %s); trying on", self._what, name, error, exc_info=trace)
 
     def found(self) -> None:
         """Note a call that succeeded."""

@@ -119,7 +119,7 @@ class Scheduler:
         except ConfigError as error:
             if self._broken.get(schedule.id) != schedule.version:
                 self._broken = {**self._broken, schedule.id: schedule.version}
-                _log.error("schedule %s cannot be fired until it is corrected: %s", schedule.id, error)  # noqa: TRY400
+                _log.error("schedule %s cannot be fired until it is corrected: %s", schedule.id, error)
             return None
         self._broken.pop(schedule.id, None)
         recent = [time for time in plan.fire if time > now - _TOO_OLD_MS]

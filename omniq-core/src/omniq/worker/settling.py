@@ -12,7 +12,8 @@ from omniq.models.error import ErrorInfo
 from omniq.models.record import Completion, Failure, Release
 from omniq.models.result import ResultRecord
 from omniq.models.status import TaskStatus
-from omniq.worker.retrying import TRANSIENT, Contact, persist
+from omniq.worker.accounting import account, log_failure
+from omniq.worker.retrying import Contact, persist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,11 +175,11 @@ class Settler:
             if isinstance(reply, LimitExceededError):
                 self.fail(run, ErrorInfo.from_exception(reply), None)
             else:
-                self._account(run, reply, _COMPLETED)
+                account(roster, run, reply, _COMPLETED)
 
     async def _store(self, runs: list[Run], items: list[Completion]) -> tuple[list[Run], list[Completion]]:
         """Put results into their own storage; what cannot be put there is not completed but tried again."""
-        records = [item.result for item in items]
+        records = [item.result for item in items if item.result is not None]
         patience = self._patience
         replies = await persist(self._results.put, records, patience=patience, contact=self._results_contact)
         stored = []
@@ -212,38 +213,16 @@ class Settler:
             for f in batch
         ]
         replies = await self._persist(self._queue.fail, items)
+        roster = self._roster
         cancelled = []
         for failed, reply in zip(batch, replies, strict=True):
             if reply == _CANCELLED and not self._results_joined:
                 failed.record.status = _CANCELLED
                 cancelled.append(failed.record)
-            self._log_failure(failed, reply)
-            self._account(failed.run, reply, _FAILED)
+            log_failure(failed.run, failed.error, failed.delay_ms, reply)
+            account(roster, failed.run, reply, _FAILED)
         if cancelled:
             await persist(self._results.put, cancelled, patience=0.0, contact=self._results_contact)
-
-    def _log_failure(self, failed: _Failed, reply: SettleReply | Exception) -> None:
-        grant = failed.run.grant
-        if reply == "PENDING":
-            _log.warning(
-                "task %s: attempt %d of %d failed, tried again in %.1f s: %s",
-                grant.id,
-                grant.attempt,
-                grant.max_attempts,
-                (failed.delay_ms or 0) / 1000,
-                failed.error.summary(),
-                extra=failed.run.log_fields(),
-            )
-        elif reply == "FAILED":
-            _log.error(
-                "task %s failed for good at attempt %d of %d: %s\n%s",
-                grant.id,
-                grant.attempt,
-                grant.max_attempts,
-                failed.error.summary(),
-                failed.error.traceback,
-                extra=failed.run.log_fields(),
-            )
 
     # Releases
 
@@ -252,7 +231,7 @@ class Settler:
         items = [Release(run.grant.id, run.grant.token, now + delay_ms if delay_ms else 0) for run, delay_ms in batch]
         replies = await self._persist(self._queue.release, items)
         for (run, _), reply in zip(batch, replies, strict=True):
-            self._account(run, reply, TaskStatus.PENDING)
+            account(self._roster, run, reply, TaskStatus.PENDING)
 
     # Both
 
@@ -266,45 +245,15 @@ class Settler:
         return answer if isinstance(answer, int) else 0
 
     async def _persist(self, call: Any, items: Sequence[Any]) -> Sequence[SettleReply | Exception]:
-        return await persist(call, items, patience=self._patience, contact=self._contact)
+        tries = 0
 
-    def _account(self, run: Run, reply: SettleReply | Exception, meant: TaskStatus) -> None:
-        """Count a run that is settled, or that nothing more can be done for."""
-        roster = self._roster
-        if reply == "already":
-            reply = "ok" if meant is _COMPLETED else meant.value  # type: ignore[assignment]
-        if reply == "ok":
-            roster.completed += 1
-        elif reply in {"FAILED", "CANCELLED"}:
-            roster.failed += 1
-        elif reply == "PENDING":
-            if meant is TaskStatus.PENDING:
-                roster.released += 1
-            else:
-                roster.retried += 1
-        elif reply == "lost":
-            roster.lost += 1
-            _log.warning(
-                "task %s was taken over by another worker; its outcome here (%s) is not recorded",
-                run.grant.id,
-                meant,
-                extra=run.log_fields(),
-            )
-        elif isinstance(reply, TRANSIENT):
-            roster.lost += 1
-            _log.error(
-                "task %s: its outcome (%s) could not be recorded within its lease",
-                run.grant.id,
-                meant,
-                extra=run.log_fields(),
-            )
-        else:
-            roster.lost += 1
-            _log.error(
-                "task %s: its outcome (%s) was refused by the store",
-                run.grant.id,
-                meant,
-                exc_info=reply if isinstance(reply, Exception) else None,
-                extra=run.log_fields(),
-            )
-        roster.drop(run)
+        async def counted(batch: Sequence[Any]) -> Sequence[SettleReply]:
+            nonlocal tries
+            tries += 1
+            return await call(batch)  # type: ignore[no-any-return]
+
+        replies = await persist(counted, items, patience=self._patience, contact=self._contact)
+        if tries == 1 and "already" in replies:
+            # We asked once, so it was not us who settled it: the task was recovered and waits to run again.
+            return ["lost" if reply == "already" else reply for reply in replies]
+        return replies

@@ -97,7 +97,7 @@ def install_signal_handlers(worker: _Stoppable) -> Callable[[], None]:
             number, handler = former.popitem()
             signal.signal(number, handler)
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, _: FrameType | None) -> None:
         # Plain handlers rather than the loop's: they run even while a task blocks the loop.
         nonlocal received
         received += 1

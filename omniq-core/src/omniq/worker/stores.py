@@ -44,13 +44,14 @@ def check_stores_for_process(stores: Stores) -> list[str]:
             f"what it did. Choose a store that processes share, for example {variables}, or run the worker inside the "
             "process that enqueues: async with app.worker()."
         )
-    if private:
-        return [
-            f"event storage ({_type(stores, Role.EVENT_STORAGE)}): the events of this worker are kept in its memory; "
-            "other processes do not see them and they are gone when it ends. "
-            f"To keep them: {Role.EVENT_STORAGE.type_variable}=sqlite."
-        ]
-    return []
+    if not private:
+        return []
+    warning = (
+        f"event storage ({_type(stores, Role.EVENT_STORAGE)}): the events of this worker are kept in its memory; other "
+        f"processes do not see them and they are gone when it ends. To keep them: "
+        f"{Role.EVENT_STORAGE.type_variable}=sqlite."
+    )
+    return [warning]
 
 
 def _type(stores: Stores, role: Role) -> str:

@@ -6,8 +6,9 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from omniq.errors import SerializationError
 from omniq.models.error import ErrorInfo
-from omniq.retry import DoNotRetry, RetryLater, RetryPolicy, Snooze
+from omniq.retry import RetryLater, RetryPolicy, Snooze
 from omniq.worker.child import remote_error
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from omniq.queue.registry import TaskDefinition
     from omniq.worker.context import Run
 
-__all__ = ["Discard", "Fail", "HandBack", "Verdict", "judge", "timeout_error"]
+__all__ = ["Discard", "Fail", "HandBack", "Verdict", "judge", "unserializable"]
 
 
 class Fail(NamedTuple):
@@ -49,19 +50,8 @@ def judge(run: Run, error: BaseException, *, drop_frames: int = 0, is_call_refus
         drop_frames: How many outermost frames of the traceback are the worker's.
         is_call_refused: Whether the function could not be called with these arguments, so that no code of it ran.
     """
-    why = run.why_stopped
-    if why == "shutdown" and not isinstance(error, DoNotRetry):
-        return HandBack()
-    if why in {"lost", "fenced"}:
-        return Discard(why)
-    if why == "cancel":
-        # Storage makes it CANCELLED because the cancel is requested there too.
-        return Fail(_cancelled(error, drop_frames))
-    if why == "timeout":
-        late = timeout_error(run.grant)
-        if not isinstance(error, asyncio.CancelledError):
-            late.__cause__ = error
-        return Fail(ErrorInfo.from_exception(late), _delay(run, late))
+    if run.why_stopped:
+        return _judge_stopped(run, error, drop_frames)
     if isinstance(error, Snooze):
         return HandBack(error.delay_ms)
     info = _describe(error, drop_frames)
@@ -70,13 +60,36 @@ def judge(run: Run, error: BaseException, *, drop_frames: int = 0, is_call_refus
     return Fail(info, None if is_call_refused else _delay(run, error))
 
 
+def unserializable(value: object, error: Exception) -> Fail:
+    """Return what becomes of a run whose result cannot be stored: another run would return the same."""
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    reason = str(error) if isinstance(error, SerializationError) else f"{type(error).__name__}: {error}"
+    return Fail(ErrorInfo(type="result not serializable", message=f"the returned {name}: {reason}"))
+
+
+def _judge_stopped(run: Run, error: BaseException, drop_frames: int) -> Verdict:
+    match run.why_stopped:
+        case "shutdown":
+            return HandBack()
+        case "cancel":
+            # Storage makes it CANCELLED, because the cancel is requested there too.
+            return Fail(_cancelled(error, drop_frames))
+        case "timeout":
+            late = _timeout_error(run.grant)
+            if not isinstance(error, asyncio.CancelledError):
+                late.__cause__ = error
+            return Fail(ErrorInfo.from_exception(late), _delay(run, late))
+        case why:
+            return Discard(why)
+
+
 def _describe(error: BaseException, drop_frames: int) -> ErrorInfo:
     remote = remote_error(error)
     return ErrorInfo.from_exception(error, drop_frames=drop_frames) if remote is None else remote.info
 
 
-def timeout_error(grant: Grant) -> TimeoutError:
-    """Return the error of a task that ran longer than its timeout."""
+def _timeout_error(grant: Grant) -> TimeoutError:
     seconds = (grant.body.timeout_ms or 0) / 1000
     return TimeoutError(f"the task ran longer than its timeout of {seconds:g} s")
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from omniq.storage.factory import Stores
 from omniq.worker.claiming import Claimer
@@ -100,8 +100,6 @@ class Worker:
         if self._loop is not None:
             raise RuntimeError(f"{self!r} was started before; make another one with app.worker().")
         loop = self._loop = asyncio.get_running_loop()
-        if self._stop_wanted:
-            return self._roster.report()
         stores = self._given_stores if isinstance(self._given_stores, Stores) else await self._given_stores()
         crew = Crew(self._crew_failed)
         settler = Settler(stores, self._roster, self.options, self._config.serializer, self._settled)
@@ -286,16 +284,14 @@ class Worker:
         self.stop()
 
     def _state(self) -> str:
-        if self._ended:
-            return "stopped"
-        if self._claimer is None:
-            return "starting"
-        if self._stop_wanted or self._stop.is_set():
-            return "stopping"
-        if self._claimer.fenced:
-            return "fenced"
-        if self._claimer.is_lost:
-            return "unreachable"
-        if self._roster.free <= 0:
-            return "full"
-        return "working" if self._roster.held else "idle"
+        claimer = self._claimer
+        if self._ended or claimer is None:
+            return "stopped" if self._ended else "starting"
+        states = {
+            "stopping": self._stop_wanted or self._stop.is_set(),
+            "fenced": claimer.fenced,
+            "unreachable": claimer.is_lost,
+            "full": self._roster.free <= 0,
+            "working": bool(self._roster.held),
+        }
+        return next((state for state, holds in states.items() if holds), "idle")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from omniq.worker.context import TaskContext
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from omniq.worker.context import Run
 
-__all__ = ["Wrappers"]
+    _Wrapper = Callable[[TaskContext], Generator[None, object, object]]
 
-_Wrapper = "Callable[[TaskContext], Generator[None, object, object]]"
+__all__ = ["Wrappers"]
 
 
 class Wrappers:
@@ -28,7 +28,7 @@ class Wrappers:
         functions: The hook's implementations, the outermost first.
     """
 
-    def __init__(self, functions: Sequence[Callable[[TaskContext], Generator[None, object, object]]]) -> None:
+    def __init__(self, functions: Sequence[_Wrapper]) -> None:
         self._functions = functions
         self._entered: dict[Run, list[Generator[None, object, object]]] = {}
 
@@ -39,7 +39,7 @@ class Wrappers:
             return None
         # pluggy calls the last of this list first.
         found = [implementation.function for implementation in hooks.hook.omniq_around_execution.get_hookimpls()]
-        return cls(found[::-1]) if found else None
+        return cls(cast("list[_Wrapper]", found[::-1])) if found else None
 
     def enter(self, run: Run) -> None:
         """Run every wrapper up to its yield."""
