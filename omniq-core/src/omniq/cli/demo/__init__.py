@@ -37,7 +37,7 @@ __all__ = ["command"]
 )
 @option(
     "--sparks",
-    default=2000,
+    default=5000,
     show_default=True,
     type=click.IntRange(0),
     help="How many empty tasks the speed test runs; 0 leaves it out.",

@@ -75,15 +75,15 @@ async def run_demo(selection: Selection, folder: Path, backend: str, sparks: int
         await stage.enqueue(selection)
         screen.start(stage.pieces, sparks)
         began = time.perf_counter()
-        queues = (stage.queue, stage.spark_queue)
-        async with app.worker(queues=queues, concurrency=_CONCURRENCY):
+        async with app.worker(queues=stage.queue, concurrency=_CONCURRENCY):
             await stage.add_schedule()
             async with asyncio.TaskGroup() as group:
                 for piece in stage.pieces:
                     group.create_task(_follow(piece, screen))
                 group.create_task(_await_schedule(stores, stage, screen))
             seconds = time.perf_counter() - began
-            if sparks:
+        if sparks:
+            async with app.worker(queues=stage.spark_queue):
                 await _burn(stage, stores, sparks, screen)
         screen.stop()
         outcome = await collect(stores, stage)
