@@ -358,6 +358,31 @@ async def test_two_processes_create_the_store_at_once(tmp_path, open_roles):
         assert await roles.queue.integrity() == []
 
 
+LEFT_OPEN = """
+import asyncio, sys
+sys.path.insert(0, {tests!r})
+from conftest import Roles
+
+async def main():
+    roles = Roles({path!r})
+    for role in roles.all:
+        await role.open()
+    print(await roles.queue.count())
+    return roles
+
+kept = {run}
+"""
+
+
+@pytest.mark.parametrize("run", ["asyncio.new_event_loop().run_until_complete(main())", "asyncio.run(main())"])
+def test_a_program_ends_though_nobody_closed_the_store(tmp_path, run):
+    code = LEFT_OPEN.format(tests=str(Path(__file__).parent), path=str(tmp_path / "omniq.db"), run=run)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::ResourceWarning", "-c", code], check=False, capture_output=True, timeout=20
+    )
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (0, b"0\n", "")
+
+
 def _in_child(queue, answers):
     try:
         asyncio.run(queue.count())

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Claimed", "claim", "grants_of", "held"]
 
 _LOOK = """
-SELECT EXISTS (SELECT 1 FROM task WHERE state = 1 AND queue = ?1 AND lease_until <= ?2)
-    OR EXISTS (SELECT 1 FROM task WHERE state = 0 AND queue = ?1 AND expires_at <= ?2),
-    EXISTS (SELECT 1 FROM paused WHERE queue = ?1)
+SELECT EXISTS (SELECT 1 FROM task WHERE state = 1 AND queue = :queue AND lease_until <= :now)
+    OR EXISTS (SELECT 1 FROM task WHERE state = 0 AND queue = :queue AND expires_at <= :now),
+    EXISTS (SELECT 1 FROM paused WHERE queue = :queue)
 """
 _COLUMNS = (
     "priority, ready_at, seq, id, epoch, attempts, max_attempts, queue, enqueued_at, series_id, nominal_at, func, "
@@ -41,27 +41,28 @@ _VALUES = _COLUMNS.removesuffix("args, kwargs") + ", ".join(
 _OF_PRIORITY = """
 SELECT * FROM (
     SELECT {columns} FROM task
-    WHERE state = 0 AND queue = ?1 AND priority = {priority} AND ready_at <= ?2 ORDER BY ready_at, seq LIMIT ?3
+    WHERE state = 0 AND queue = :queue AND priority = {priority} AND ready_at <= :now
+    ORDER BY ready_at, seq LIMIT :limit
 )
 """
 _READY = (
     f"SELECT json_group_array(found.seq), json_group_array(json_array({_VALUES})) FROM ("
     + " UNION ALL ".join(_OF_PRIORITY.format(columns=_COLUMNS, priority=priority) for priority in range(9, -1, -1))
-    + " LIMIT ?3) AS found"
+    + " LIMIT :limit) AS found"
 )
 _HELD = (
     f"SELECT json_group_array(json_array({_VALUES}, lease_until)) FROM ("
-    "SELECT * FROM task WHERE state = 1 AND worker = ?1 AND nonce = ?2 ORDER BY priority DESC, ready_at, seq) AS found"
+    "SELECT * FROM task WHERE state = 1 AND worker = ? AND nonce = ? ORDER BY priority DESC, ready_at, seq) AS found"
 )
 _START = """
-UPDATE task SET state = 1, epoch = epoch + 1, attempts = attempts + 1, nonce = ?2, lease_until = ?3, worker = ?4,
-    started_at = ?5, version = version + 1
-WHERE seq IN (SELECT value FROM json_each(?1))
+UPDATE task SET state = 1, epoch = epoch + 1, attempts = attempts + 1, nonce = ?, lease_until = ?, worker = ?,
+    started_at = ?, version = version + 1
+WHERE seq IN (SELECT value FROM json_each(?))
 """
 _NOTE = (
     f"INSERT OR IGNORE INTO {{table}} ({EVENT_COLUMNS}) "
     "SELECT id, seq, version, 'STARTED', started_at, queue, 'RUNNING', attempts, epoch, NULL, worker, NULL, NULL "
-    "FROM task WHERE seq IN (SELECT value FROM json_each(?1))"
+    "FROM task WHERE seq IN (SELECT value FROM json_each(?))"
 )
 
 
@@ -87,7 +88,7 @@ def claim(
     """Recover the queues, then start the best ready tasks of those that are not paused."""
     open_queues = []
     for queue in dict.fromkeys(queues):
-        dirty, paused = connection.execute(_LOOK, (queue, now)).fetchone()
+        dirty, paused = connection.execute(_LOOK, {"queue": queue, "now": now}).fetchone()
         if dirty:
             recover(connection, ledger, [queue], max_sweep, now)
         if not paused:
@@ -97,7 +98,7 @@ def claim(
     seqs, rows = _ready(connection, open_queues, limit, now)
     if seqs == "[]":
         return None
-    connection.execute(_START, (seqs, claim_id, now + lease_ms, worker, now))
+    connection.execute(_START, (claim_id, now + lease_ms, worker, now, seqs))
     for table in ledger.tables(terminal=False):
         connection.execute(_NOTE.format(table=table), (seqs,))
     return Claimed(rows, claim_id, now + lease_ms)
@@ -107,7 +108,7 @@ def _ready(
     connection: sqlite3.Connection, queues: Sequence[str], limit: int, now: int
 ) -> tuple[str, str | list[list[Any]]]:
     """Return the seqs of the best ready tasks as JSON, and their rows."""
-    found = [connection.execute(_READY, (queue, now, limit)).fetchone() for queue in queues]
+    found = [connection.execute(_READY, {"queue": queue, "now": now, "limit": limit}).fetchone() for queue in queues]
     if len(found) == 1:
         return found[0]  # type: ignore[no-any-return]
     rows: list[list[Any]] = [row for _, text in found for row in json.loads(text)]

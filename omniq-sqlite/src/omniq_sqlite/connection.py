@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiosqlite
 
-from omniq.errors import ConnectionLostError, StorageError, StoreClosedError
+from omniq.errors import ConnectionLostError, OmniQError, StorageError, StoreClosedError
 from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq_sqlite.checkpoint import Checkpointer
+from omniq_sqlite.exit import end_with_interpreter
 from omniq_sqlite.failures import mapped
 from omniq_sqlite.filesystem import network_filesystem
 from omniq_sqlite.schema import migrate
@@ -162,18 +163,20 @@ class Database:
             )
             raise StorageError(msg)
         loop = asyncio.get_running_loop()
+        writer = Writer(self.path, self._prepare, loop=loop, after_commit=self._after_commit, on_wake=self._wake)
         try:
-            await loop.run_in_executor(None, self._prepare)
+            await writer.start()
             self._reader = await aiosqlite.connect(self.path, isolation_level=None, timeout=self.options.timeout)
             await self._reader.execute("PRAGMA query_only = ON")
             await self._reader.execute(f"PRAGMA cache_size = {self.options.cache_size}")
-        except (sqlite3.Error, OSError) as error:
+        except BaseException as error:
+            await writer.close()
+            if isinstance(error, OmniQError) or not isinstance(error, (sqlite3.Error, OSError)):
+                raise
             raise self._cannot_open(error) from error
-        self._writer = Writer(
-            self.path, self._connection, loop=loop, after_commit=self._after_commit, on_wake=self._wake
-        )
-        self._writer.start()
+        self._writer = writer
         self._pid = os.getpid()
+        end_with_interpreter(self)
         self._capabilities = self._describe()
 
     async def _disconnect(self) -> None:
@@ -188,17 +191,19 @@ class Database:
         if reader is not None:
             await reader.close()
 
-    def _prepare(self) -> None:
+    def stop(self) -> None:
+        """End the threads without waiting, because the interpreter ends; may be called in any thread."""
+        if self._pid == os.getpid():
+            if self._writer is not None:
+                self._writer.stop()
+            if self._reader is not None:
+                self._reader.stop()
+
+    def _prepare(self) -> sqlite3.Connection:
+        """Make the writer's connection, and the file if need be; runs in the writer's thread."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = self._connection()
-        try:
-            migrate(connection, self.path)
-        finally:
-            connection.close()
-
-    def _connection(self) -> sqlite3.Connection:
         options = self.options
         connection = sqlite3.connect(
             self.path, timeout=options.timeout, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -210,6 +215,7 @@ class Database:
             connection.execute("PRAGMA temp_store = MEMORY")
             # Automatic checkpoints race with commits that reset the log (SQLite < 3.51.3); ours hold the write lock.
             connection.execute("PRAGMA wal_autocheckpoint = 0")
+            migrate(connection, self.path)
         except BaseException:
             connection.close()
             raise

@@ -25,18 +25,12 @@ __all__ = ["Chunk", "enqueue", "prepare"]
 
 CHUNK = 100
 
-# ?1 is the time; it comes first, so that each ? after it gets a number of its own. Usual tasks need only a short row.
-_PLAIN = (
-    "enqueued_at, ready_at, id, queue, priority, max_attempts, func, codec, timeout_ms, result_ttl_ms, args, kwargs",
-    "?1, ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?",
-)
+# The columns that the values of a row go to; a task with usual options needs only a short row.
+_PLAIN = ("id", "queue", "priority", "max_attempts", "func", "codec", "timeout_ms", "result_ttl_ms", "args", "kwargs")
 _FULL = (
-    (
-        "enqueued_at, ready_at, id, queue, priority, eta, max_attempts, unique_key, expires_at, pinned, "
-        "func, codec, headers, timeout_ms, result_ttl_ms, args, kwargs"
-    ),
-    "?1, max(coalesce(?, ?1), ?1), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?",
-)
+    "id", "queue", "priority", "eta", "max_attempts", "unique_key", "expires_at", "pinned",
+    "func", "codec", "headers", "timeout_ms", "result_ttl_ms", "args", "kwargs",
+)  # fmt: skip
 _NOTE = (
     f"INSERT OR IGNORE INTO {{table}} ({EVENT_COLUMNS}) "
     "SELECT id, seq, 1, 'ENQUEUED', enqueued_at, queue, 'PENDING', 0, 0, ready_at, NULL, NULL, NULL "
@@ -78,7 +72,7 @@ def enqueue(connection: sqlite3.Connection, ledger: Ledger, chunks: Sequence[Chu
 
 def _enqueue_new(connection: sqlite3.Connection, ledger: Ledger, chunk: Chunk, now: int) -> bool:
     try:
-        last = connection.execute(chunk.statement or "", [now, *chunk.values]).lastrowid or 0
+        last = connection.execute(chunk.statement or "", [*chunk.values, now]).lastrowid or 0
     except sqlite3.IntegrityError:
         return False  # the statement was undone as a whole
     for table in ledger.tables(terminal=False):
@@ -120,7 +114,6 @@ def _plain_values(spec: TaskSpec) -> tuple[Any, ...]:
 
 def _full_values(spec: TaskSpec) -> tuple[Any, ...]:
     return (
-        spec.eta,
         spec.id,
         spec.queue,
         spec.priority,
@@ -134,6 +127,13 @@ def _full_values(spec: TaskSpec) -> tuple[Any, ...]:
 
 
 @cache
-def _insert(shape: tuple[str, str], rows: int) -> str:
-    columns, marks = shape
-    return f"INSERT INTO task ({columns}) VALUES {', '.join([f'({marks})'] * rows)}"
+def _insert(columns: tuple[str, ...], rows: int) -> str:
+    """Return the statement; its last parameter is the time."""
+    row = f"({', '.join('?' * len(columns))})"
+    eta = f"column{columns.index('eta') + 1}" if "eta" in columns else "now"
+    values = ", ".join(f"column{number}" for number in range(1, len(columns) + 1))
+    return (
+        f"INSERT INTO task ({', '.join(columns)}, enqueued_at, ready_at) "
+        f"SELECT {values}, now, max(coalesce({eta}, now), now) "
+        f"FROM (VALUES {', '.join([row] * rows)}) CROSS JOIN (SELECT ? AS now)"
+    )

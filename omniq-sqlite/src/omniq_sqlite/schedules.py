@@ -114,7 +114,8 @@ def _put(connection: sqlite3.Connection, schedule: Schedule, expected: int | Non
 
 def _set_paused(connection: sqlite3.Connection, schedule_id: str, paused: int) -> Schedule | None:
     changed = connection.execute(
-        "UPDATE schedule SET paused = ?1, version = version + 1 WHERE id = ?2 AND paused <> ?1", (paused, schedule_id)
+        "UPDATE schedule SET paused = ?, version = version + 1 WHERE id = ? AND paused <> ?",
+        (paused, schedule_id, paused),
     )
     if changed.rowcount == 0:
         return None

@@ -23,23 +23,23 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 # Tokens that differ only in seq share a statement; nearly always that is the whole batch, since they are of one claim.
 _COMPLETE = """
-UPDATE task SET state = 2, version = version + 1, lease_until = NULL, cancel_requested = 0, finished_at = ?4
-WHERE seq IN (SELECT value FROM json_each(?1)) AND state = 1 AND epoch = ?2 AND nonce = ?3 AND series_id IS NULL
+UPDATE task SET state = 2, version = version + 1, lease_until = NULL, cancel_requested = 0, finished_at = ?
+WHERE seq IN (SELECT value FROM json_each(?)) AND state = 1 AND epoch = ? AND nonce = ? AND series_id IS NULL
 """
 _SAME = """
-SELECT count(*) FROM json_each(?1) AS given
+SELECT count(*) FROM json_each(?) AS given
 CROSS JOIN task ON task.seq = json_extract(given.value, '$[0]') AND task.id = json_extract(given.value, '$[1]')
 """
 _NOTE = (
     f"INSERT OR IGNORE INTO {{table}} ({EVENT_COLUMNS}) "
-    "SELECT id, seq, version, 'COMPLETED', ?2, queue, 'COMPLETED', attempts, epoch, NULL, worker, NULL, "
-    "?2 - started_at FROM task WHERE seq IN (SELECT value FROM json_each(?1))"
+    "SELECT id, seq, version, 'COMPLETED', :now, queue, 'COMPLETED', attempts, epoch, NULL, worker, NULL, "
+    ":now - started_at FROM task WHERE seq IN (SELECT value FROM json_each(:seqs))"
 )
 _PUT_JSON = PUT_RESULT.format(
     source="""
     SELECT task.id, task.seq, task.epoch, 'COMPLETED', 'json', json_extract(given.value, '$[2]'), NULL,
-        json_extract(given.value, '$[3]'), ?2, ?2 + json_extract(given.value, '$[3]')
-    FROM json_each(?1) AS given
+        json_extract(given.value, '$[3]'), :now, :now + json_extract(given.value, '$[3]')
+    FROM json_each(:results) AS given
     CROSS JOIN task ON task.seq = json_extract(given.value, '$[0]') AND task.id = json_extract(given.value, '$[1]')
     WHERE true
     """
@@ -91,12 +91,12 @@ def complete(connection: sqlite3.Connection, ledger: Ledger, settlement: Settlem
 
 def _complete_all(connection: sqlite3.Connection, ledger: Ledger, settlement: Settlement, now: int) -> bool:
     for seqs, count, epoch, nonce in settlement.groups:
-        if connection.execute(_COMPLETE, (seqs, epoch, nonce, now)).rowcount != count:
+        if connection.execute(_COMPLETE, (now, seqs, epoch, nonce)).rowcount != count:
             return False
     if not _put(connection, ledger, settlement, now):
         return False
     for table in ledger.tables(terminal=True):
-        connection.execute(_NOTE.format(table=table), (settlement.seqs, now))
+        connection.execute(_NOTE.format(table=table), {"seqs": settlement.seqs, "now": now})
     return True
 
 
@@ -104,7 +104,7 @@ def _put(connection: sqlite3.Connection, ledger: Ledger, settlement: Settlement,
     """Store the results, and check on the way that every id belongs to its token."""
     count = len(settlement.items)
     if ledger.has_results and settlement.results is not None:
-        return connection.execute(_PUT_JSON, (settlement.results, now)).rowcount == count
+        return connection.execute(_PUT_JSON, {"results": settlement.results, "now": now}).rowcount == count
     pairs = _encode([(item.token.seq, item.id) for item in settlement.items])
     if connection.execute(_SAME, (pairs,)).fetchone()[0] != count:
         return False

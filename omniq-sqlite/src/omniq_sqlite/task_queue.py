@@ -202,7 +202,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         return await self._database.write(lambda connection: _purge(connection, codes, before, pinned_before, limit))
 
     async def next_at(self, queues: Sequence[str]) -> int | None:
-        ((at,),) = await self._database.read(_NEXT_AT, (json.dumps(builtin_list(queues)),))
+        ((at,),) = await self._database.read(_NEXT_AT, {"queues": json.dumps(builtin_list(queues))})
         return None if at is None else int(at)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
@@ -295,9 +295,9 @@ SELECT min(at) FROM (
     SELECT (SELECT min(at) FROM (
         SELECT (SELECT min(ready_at) FROM task WHERE state = 0 AND queue = given.value AND priority = p.value) AS at
         FROM json_each('[0,1,2,3,4,5,6,7,8,9]') AS p
-    )) AS at FROM json_each(?1) AS given WHERE given.value NOT IN (SELECT queue FROM paused)
+    )) AS at FROM json_each(:queues) AS given WHERE given.value NOT IN (SELECT queue FROM paused)
     UNION ALL
-    SELECT (SELECT min(lease_until) FROM task WHERE state = 1 AND queue = given.value) FROM json_each(?1) AS given
+    SELECT (SELECT min(lease_until) FROM task WHERE state = 1 AND queue = given.value) FROM json_each(:queues) AS given
 )
 """
 _DONE = "SELECT id, state, CASE state WHEN 0 THEN expires_at END FROM task WHERE id IN (SELECT value FROM json_each(?))"
@@ -312,11 +312,12 @@ def _fire(
 def _purge(connection: sqlite3.Connection, codes: list[int], before: int, pinned_before: int, limit: int) -> list[str]:
     rows = connection.execute(
         "SELECT seq, id FROM task "
-        "WHERE finished_at < CASE pinned WHEN 0 THEN ?1 ELSE ?2 END AND finished_at < max(?1, ?2) "
-        "AND state IN (SELECT value FROM json_each(?3)) "
+        "WHERE finished_at < CASE pinned WHEN 0 THEN :before ELSE :pinned_before END "
+        "AND finished_at < max(:before, :pinned_before) "
+        "AND state IN (SELECT value FROM json_each(:states)) "
         "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = task.seq) "
-        "ORDER BY finished_at, seq LIMIT ?4",
-        (before, pinned_before, json.dumps(codes), limit),
+        "ORDER BY finished_at, seq LIMIT :limit",
+        {"before": before, "pinned_before": pinned_before, "states": json.dumps(codes), "limit": limit},
     ).fetchall()
     seqs = json.dumps([seq for seq, _ in rows])
     for table in ("body", "task"):

@@ -64,11 +64,16 @@ class Writer:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = WriteLock(path)
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=f"omniq-sqlite-{path.name}", daemon=True)
+        self._name = f"omniq-sqlite-{path.name}"
+        self._thread: threading.Thread | None = None
+        self._ended: asyncio.Future[None] = loop.create_future()
 
-    def start(self) -> None:
-        """Start the thread."""
+    def start(self) -> asyncio.Future[None]:
+        """Start the thread; the future is done when it has connected."""
+        started: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, args=(started,), name=self._name, daemon=True)
         self._thread.start()
+        return started
 
     def submit(self, run: Callable[[sqlite3.Connection], T], kinds: str) -> asyncio.Future[T]:
         """Queue an operation; the future is done after its commit.
@@ -84,20 +89,36 @@ class Writer:
 
     async def close(self) -> None:
         """Write what is queued, then end the thread."""
-        if self._closed:
-            return
+        if not self._closed and self._thread is not None:
+            self.stop()
+            await self._ended
+            self._thread.join()
+
+    def stop(self) -> None:
+        """Have the thread end when it has written what is queued; may be called in any thread."""
         self._closed = True
         self._jobs.put(None)
-        await self._loop.run_in_executor(None, self._thread.join)
 
-    def _run(self) -> None:
-        connection = self._connect()
+    def _run(self, started: asyncio.Future[None]) -> None:
+        try:
+            connection = self._connect()
+        except BaseException as error:  # noqa: BLE001 - it goes to whoever opens the store
+            self._tell(_resolve, Outcome(started, None, mapped(error)))
+            self._tell(_resolve, Outcome(self._ended, None, None))
+            return
+        self._tell(_resolve, Outcome(started, None, None))
         try:
             while jobs := self._next_group():
-                self._deliver(self._write(connection, jobs), "".join(job.kinds for job in jobs), connection)
+                self._tell(self._resolve_all, self._write(connection, jobs), kinds := _kinds(jobs))
+                self._after_commit(connection, kinds)
         finally:
             connection.close()
             self._lock.close()
+            self._tell(_resolve, Outcome(self._ended, None, None))
+
+    def _tell(self, callback: Callable[..., object], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed under us; nobody waits any more
+            self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _next_group(self) -> list[Job]:
         jobs: list[Job] = []
@@ -115,39 +136,43 @@ class Writer:
         return jobs
 
     def _write(self, connection: sqlite3.Connection, jobs: list[Job]) -> list[Outcome]:
-        """Run the jobs in one transaction; if one raises, each in a transaction of its own."""
+        """Run the jobs in one transaction; if one of them raises, each in a transaction of its own."""
         try:
-            values = self._transact(connection, jobs)
-        except BaseException as error:  # noqa: BLE001 - it goes to the job's caller
-            if len(jobs) == 1:
-                return [Outcome(jobs[0].future, None, mapped(error))]
+            with self._lock:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    values = [job.run(connection) for job in jobs]
+                except BaseException:
+                    if len(jobs) == 1:
+                        raise
+                    values = None
+                    connection.execute("ROLLBACK")
+                else:
+                    connection.execute("COMMIT")
+        except BaseException as error:  # noqa: BLE001 - it goes to the callers
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            return [Outcome(job.future, None, mapped(error)) for job in jobs]
+        if values is None:
             return [outcome for job in jobs for outcome in self._write(connection, [job])]
         return [Outcome(job.future, value, None) for job, value in zip(jobs, values, strict=True)]
 
-    def _transact(self, connection: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
-        with self._lock:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                values = [job.run(connection) for job in jobs]
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-        return values
-
-    def _deliver(self, outcomes: list[Outcome], kinds: str, connection: sqlite3.Connection) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed under us; nobody waits any more
-            self._loop.call_soon_threadsafe(self._resolve, outcomes, kinds)
-        self._after_commit(connection, kinds)
-
-    def _resolve(self, outcomes: list[Outcome], kinds: str) -> None:
-        for future, value, error in outcomes:
-            if future.done():  # its caller was cancelled; what it asked for is done all the same
-                continue
-            if error is None:
-                future.set_result(value)
-            else:
-                future.set_exception(error)
+    def _resolve_all(self, outcomes: list[Outcome], kinds: str) -> None:
+        for outcome in outcomes:
+            _resolve(outcome)
         if kinds:
             self._on_wake(kinds)
+
+
+def _kinds(jobs: list[Job]) -> str:
+    return "".join({kind for job in jobs for kind in job.kinds})
+
+
+def _resolve(outcome: Outcome) -> None:
+    future, value, error = outcome
+    if future.done():  # its caller was cancelled; what it asked for is done all the same
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)
