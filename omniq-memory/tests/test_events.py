@@ -140,7 +140,7 @@ async def test_what_is_no_position_is_refused(roles, position):
 
 
 async def test_a_tail_yields_what_is_appended_from_its_call_on(roles, spec, until_waiting):
-    await roles.events.append([event(1)])
+    await roles.queue.enqueue([spec("before")])
     tail = roles.events.tail(filter=EventFilter(types=frozenset({EventType.ENQUEUED, EventType.COMPLETED})))
     await roles.queue.enqueue([spec("t")])
     assert (await anext(tail)).task_id == "t"

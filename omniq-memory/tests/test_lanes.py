@@ -87,6 +87,14 @@ def test_cancelled_tasks_do_not_pile_up_behind_one_that_waits(task, at):
     assert lane.head() == (at, 0)
 
 
+def test_a_delayed_task_does_not_stand_in_the_way_of_ready_ones(task):
+    lane = Lane(0)
+    lane.push(task(0, 500), 0)
+    for seq in range(1, 100):
+        lane.push(task(seq, 0), 0)
+    assert (len(lane.line), len(lane._heap)) == (99, 1)
+
+
 def test_deadlines_come_in_order_and_let_go_of_void_ones(task):
     deadlines = Deadlines(lambda each: each.expires_at)
     tasks = [task(seq, 0) for seq in range(5000)]

@@ -111,6 +111,16 @@ async def test_records_that_were_given_out_do_not_change(roles, spec):
     assert attrs.asdict(given) == attrs.asdict(listed) == before
 
 
+async def test_purged_tasks_are_not_listed(roles, spec):
+    await roles.queue.enqueue([spec(f"t{number}") for number in range(9)], now=NOW)
+    assert len(await roles.queue.list()) == 9
+    await roles.queue.cancel(["t3"], now=NOW)
+    await roles.queue.purge(TERMINAL, NOW + 1)
+    expected = [f"t{number}" for number in range(9) if number != 3]
+    assert [each.id for each in await roles.queue.list()] == expected
+    assert [each.id for each in await roles.queue.list(desc=True)] == expected[::-1]
+
+
 async def test_an_empty_queue_is_forgotten_unless_it_is_paused(roles, spec):
     await roles.queue.enqueue([spec("t"), spec("u", queue="paused")], now=NOW)
     await roles.queue.pause(["paused"])

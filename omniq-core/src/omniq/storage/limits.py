@@ -37,8 +37,8 @@ def check_specs(specs: Iterable[TaskSpec], capabilities: Capabilities) -> None:
     body: TaskBody | None = None
     for spec in specs:
         task_id = spec.id
-        # The common case, without a call for each: a short name (surrogates and NUL are not printable), nothing unusual,
-        # and the rest as in the task before.
+        # The common case, without a call for each: a short name (surrogates and NUL are not printable), nothing
+        # unusual, and the rest as in the task before.
         if not (
             spec.queue == queue
             and spec.priority is priority
@@ -122,7 +122,7 @@ def _check_name(what: str, value: str, subject: str, limit: int) -> None:
 
 
 def _check_numbers(subject: str, priority: int, max_attempts: int, interval_ms: int | None) -> None:
-    if type(priority) is not int or not 0 <= priority <= MAX_PRIORITY:
+    if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= MAX_PRIORITY:
         raise ConfigError(f"{subject}: priority {priority!r} is not an integer from 0 to {MAX_PRIORITY}; 9 goes first.")
     if max_attempts < 1:
         raise ConfigError(f"{subject}: max_attempts {max_attempts} is below 1. Use max_retries=0 for a single attempt.")
