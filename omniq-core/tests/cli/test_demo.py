@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,7 +57,8 @@ def test_a_second_run_in_the_same_folder_is_apart(answer, folder, tree):
 
 
 def test_without_a_terminal_it_is_plain_text_and_the_next_steps_work(omniq, invoke, tree):
-    demo = omniq("demo", tree, "--sparks", "0", TMPDIR=os.fspath(tree.parent))
+    (tree.parent / "a place").mkdir()
+    demo = omniq("demo", tree, "--sparks", "0", TMPDIR=os.fspath(tree.parent / "a place"))
     out, err = demo.communicate(timeout=60)
     assert (demo.returncode, err) == (0, "")
     assert "\x1b" not in out
@@ -65,7 +67,7 @@ def test_without_a_terminal_it_is_plain_text_and_the_next_steps_work(omniq, invo
     steps = [line.strip().removeprefix("omniq ") for line in out.splitlines() if line.startswith("  omniq ")]
     assert [step.split()[0] for step in steps] == ["task", "task", "event", "queue", "doctor"]
     for step in steps:
-        invoke(*step.split())
+        invoke(*shlex.split(step))
 
 
 def test_memory_leaves_nothing_behind(omniq, tree):

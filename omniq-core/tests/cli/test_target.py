@@ -50,7 +50,3 @@ def test_a_yaml_file(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text("project_name: shop\n")
     assert Target(config=file).configuration().project_name == "shop"
-
-
-def test_the_options_as_they_would_be_typed():
-    assert Target(backend="sqlite", base_dir=Path("/data")).command_options() == " --backend sqlite --base-dir /data"

@@ -56,11 +56,6 @@ class Target:
             given |= {"backend": backend, "url": self.url}
         return Settings(**given).to_config() if given else None
 
-    def command_options(self) -> str:
-        """Return the options as they would be typed, with a space before each."""
-        given = [(field.name, getattr(self, field.name)) for field in attrs.fields(type(self))]
-        return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given if value is not None)
-
 
 def _backend_of(url: str) -> str:
     """Return the backend that the url alone means to an application."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -77,7 +78,7 @@ def command(
     if as_json:
         out.data(summary(demo, selection, folder))
     else:
-        options = f" --base-dir {folder}" if backend == "sqlite" else f" --backend {backend} --base-dir {folder}"
+        options = f"{'' if backend == 'sqlite' else f' --backend {backend}'} --base-dir {shlex.quote(str(folder))}"
         present(demo, selection, folder, out, options)
     if backend == "memory" and base_dir is None:
         shutil.rmtree(folder)
