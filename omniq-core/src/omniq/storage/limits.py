@@ -121,7 +121,7 @@ def _check_name(what: str, value: str, subject: str, limit: int) -> None:
         )
 
 
-def _check_numbers(subject: str, priority: int, max_attempts: int, interval_ms: int | None) -> None:
+def _check_numbers(subject: str, priority: object, max_attempts: int, interval_ms: int | None) -> None:
     if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= MAX_PRIORITY:
         raise ConfigError(f"{subject}: priority {priority!r} is not an integer from 0 to {MAX_PRIORITY}; 9 goes first.")
     if max_attempts < 1:
