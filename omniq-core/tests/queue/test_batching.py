@@ -139,3 +139,16 @@ async def test_an_answer_short_is_an_error_and_not_a_wrong_answer():
     coalescer = Coalescer(run)
     with pytest.raises(ValueError, match="shorter"):
         await coalescer.submit(1)
+
+
+async def test_work_that_is_cancelled_before_it_begins_blocks_nothing():
+    recorder = Recorder()
+    coalescer = Coalescer(recorder.run)
+    call = asyncio.ensure_future(coalescer.submit(1))
+    await asyncio.sleep(0)
+    (worker,) = (task for task in asyncio.all_tasks() if task.get_name() == "omniq-batches")
+    worker.cancel()
+    outcomes = await asyncio.gather(call, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError]
+    await coalescer.drain()
+    assert await coalescer.submit(2) == 20

@@ -175,3 +175,14 @@ async def test_closing_ends_the_waits(queue):
     outcomes = await asyncio.gather(wait, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError]
     assert queue.open_calls == 0
+
+
+async def test_a_watcher_that_is_cancelled_before_it_begins_blocks_nothing(waiter, queue):
+    wait = asyncio.ensure_future(waiter.wait("a", None))
+    await asyncio.sleep(0)
+    (watcher,) = (task for task in asyncio.all_tasks() if task.get_name() == "omniq-waits")
+    watcher.cancel()
+    outcomes = await asyncio.gather(wait, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError]
+    queue.end("b")
+    assert await waiter.wait("b", 5) is DONE

@@ -47,13 +47,14 @@ class Coalescer(Generic[T, V]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[V] = loop.create_future()
         self._waiting.append((item, future))
-        if self._runner is None:
+        if self._runner is None or self._runner.done():
             self._runner = loop.create_task(self._work(), name="omniq-batches")
+            self._runner.add_done_callback(self._ended)
         return await future
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is done."""
-        while self._runner is not None:
+        while self._runner is not None and not self._runner.done():
             await asyncio.wait({self._runner})
 
     async def _work(self) -> None:
@@ -65,8 +66,14 @@ class Coalescer(Generic[T, V]):
                 if batch:
                     await self._do(batch)
         finally:
+            for _, future in batch:
+                future.cancel()  # does nothing to those that have their answer
+
+    def _ended(self, runner: asyncio.Task[None]) -> None:
+        """Cancel what still waits, if the runner was cancelled (perhaps before it did anything)."""
+        if self._runner is runner:
             self._runner = None
-            for _, future in [*batch, *self._waiting]:  # only if this task was cancelled
+            for _, future in self._waiting:
                 future.cancel()
             self._waiting.clear()
 

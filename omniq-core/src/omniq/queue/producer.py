@@ -163,7 +163,8 @@ class Producer(Client):
                     for spec, answer in zip(specs, answers, strict=True)
                 ]
         except Exception as error:
-            error.add_note(f"{len(jobs)} tasks were enqueued before this.")
+            if jobs:
+                error.add_note(f"{len(jobs)} tasks were enqueued before this.")
             raise
         return jobs
 

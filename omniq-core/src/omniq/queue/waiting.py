@@ -50,8 +50,9 @@ class DoneWaiter:
         future: asyncio.Future[TaskStatus | None] = loop.create_future()
         known = self._futures.setdefault(task_id, set())
         known.add(future)
-        if self._watcher is None:
+        if self._watcher is None or self._watcher.done():
             self._watcher = loop.create_task(self._watch(), name="omniq-waits")
+            self._watcher.add_done_callback(self._ended)
         elif len(known) == 1:
             self._restart()
         try:
@@ -75,18 +76,20 @@ class DoneWaiter:
             self._call.cancel()
 
     async def _watch(self) -> None:
-        try:
-            patience = Patience()
-            while self._futures:
-                try:
-                    self._tell(await self._ask())
-                    patience = Patience()
-                except (ConnectionLostError, OutcomeUnknownError) as error:
-                    if not await patience.allows():
-                        self._fail(error)
-                except Exception as error:  # noqa: BLE001 - raised to every waiter
+        patience = Patience()
+        while self._futures:
+            try:
+                self._tell(await self._ask())
+                patience = Patience()
+            except (ConnectionLostError, OutcomeUnknownError) as error:
+                if not await patience.allows():
                     self._fail(error)
-        finally:
+            except Exception as error:  # noqa: BLE001 - raised to every waiter
+                self._fail(error)
+
+    def _ended(self, watcher: asyncio.Task[None]) -> None:
+        """Cancel the waits that are left, if the watcher was cancelled (perhaps before it did anything)."""
+        if self._watcher is watcher:
             self._watcher = None
             for futures in self._futures.values():
                 for future in futures:
