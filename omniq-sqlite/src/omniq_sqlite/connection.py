@@ -13,7 +13,6 @@ import aiosqlite
 from omniq.errors import ConnectionLostError, OmniQError, StorageError, StoreClosedError
 from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq_sqlite.checkpoint import Checkpointer
-from omniq_sqlite.exit import end_with_interpreter
 from omniq_sqlite.failures import mapped
 from omniq_sqlite.filesystem import network_filesystem
 from omniq_sqlite.schema import migrate
@@ -166,7 +165,11 @@ class Database:
         writer = Writer(self.path, self._prepare, loop=loop, after_commit=self._after_commit, on_wake=self._wake)
         try:
             await writer.start()
-            self._reader = await aiosqlite.connect(self.path, isolation_level=None, timeout=self.options.timeout)
+            reader = aiosqlite.connect(self.path, isolation_level=None, timeout=self.options.timeout)
+            # Or a program that leaves the store open in a loop of its own never ends: the interpreter waits for
+            # threads that are no daemons. aiosqlite has no public way to say so.
+            reader._thread.daemon = True  # noqa: SLF001
+            self._reader = await reader
             await self._reader.execute("PRAGMA query_only = ON")
             await self._reader.execute(f"PRAGMA cache_size = {self.options.cache_size}")
         except BaseException as error:
@@ -176,7 +179,6 @@ class Database:
             raise self._cannot_open(error) from error
         self._writer = writer
         self._pid = os.getpid()
-        end_with_interpreter(self)
         self._capabilities = self._describe()
 
     async def _disconnect(self) -> None:
@@ -190,14 +192,6 @@ class Database:
         self._wake(WORK + DONE + EVENTS)
         if reader is not None:
             await reader.close()
-
-    def stop(self) -> None:
-        """End the threads without waiting, because the interpreter ends; may be called in any thread."""
-        if self._pid == os.getpid():
-            if self._writer is not None:
-                self._writer.stop()
-            if self._reader is not None:
-                self._reader.stop()
 
     def _prepare(self) -> sqlite3.Connection:
         """Make the writer's connection, and the file if need be; runs in the writer's thread."""

@@ -90,14 +90,10 @@ class Writer:
     async def close(self) -> None:
         """Write what is queued, then end the thread."""
         if not self._closed and self._thread is not None:
-            self.stop()
+            self._closed = True
+            self._jobs.put(None)
             await self._ended
             self._thread.join()
-
-    def stop(self) -> None:
-        """Have the thread end when it has written what is queued; may be called in any thread."""
-        self._closed = True
-        self._jobs.put(None)
 
     def _run(self, started: asyncio.Future[None]) -> None:
         try:
