@@ -7,9 +7,10 @@ import contextlib
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from omniq.errors import OutcomeUnknownError, StorageError, StoreClosedError
+from omniq.worker.eager import start_task
 from omniq.worker.lease import FENCE_FRACTION
 from omniq.worker.retrying import Backoff, Contact
 
@@ -29,6 +30,14 @@ _log = logging.getLogger(__name__)
 _MOST_A_CLAIM = 100
 _LEAST_SLEEP = 0.005
 _CLOCK_TRUSTED_S = 5.0
+
+
+class _Batch(NamedTuple):
+    """What one claim brought."""
+
+    runs: list[Run]
+    sent_at: float
+    is_full: bool
 
 
 class Claimer:
@@ -70,6 +79,7 @@ class Claimer:
         self._backoff = Backoff()
         self._stop = asyncio.Event()
         self._nap: asyncio.Task[None] | None = None
+        self._ahead: asyncio.Task[_Batch] | None = None
         self.fenced = False
         self.last_claim_at: float | None = None
 
@@ -91,49 +101,60 @@ class Claimer:
 
     async def run(self) -> None:
         """Claim until stopped; with `burst`, until there is nothing left to do."""
-        while not self._stop.is_set():
-            limit = self._limit()
-            if limit <= 0:
-                await self._roster.changed()
-            elif await self._claim(limit) == limit:
-                await asyncio.sleep(0)  # eager tasks never give the loop back by themselves
-            elif self._options.burst and await self._is_done():
-                return
-            else:
-                await self._sleep()
+        try:
+            while self._ahead is not None or not self._stop.is_set():
+                batch = await self._next_batch()
+                if batch is None:
+                    await self._roster.changed()
+                    continue
+                if batch.is_full and (limit := self._limit()) > 0:
+                    # The next claim is on its way while the tasks of this one run.
+                    self._ahead = start_task(self._claim(limit), asyncio.get_running_loop())
+                await self._begin(batch)
+                if batch.is_full:
+                    await asyncio.sleep(0)  # eager tasks never give the loop back by themselves
+                elif self._options.burst and await self._is_done():
+                    return
+                else:
+                    await self._sleep()
+        finally:
+            if self._ahead is not None:
+                self._ahead.cancel()
+
+    async def _next_batch(self) -> _Batch | None:
+        """Return what the next claim brings, or None if nothing may be claimed now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return await ahead
+        limit = self._limit()
+        return await self._claim(limit) if limit > 0 else None
 
     def _limit(self) -> int:
-        if self.fenced:
+        """Return how many tasks may be claimed now."""
+        if self.fenced or self._stop.is_set():
             return 0
-        limit = min(self._roster.free, _MOST_A_CLAIM)
-        most = self._options.max_tasks
-        return min(limit, most - self._roster.claimed) if most else limit
+        roster, options = self._roster, self._options
+        limit = min(roster.free, _MOST_A_CLAIM)
+        return min(limit, options.max_tasks - roster.claimed) if options.max_tasks else limit
 
     # Claiming
 
-    async def _claim(self, limit: int) -> int:
-        """Claim up to `limit` tasks and start them; return how many there were."""
+    async def _claim(self, limit: int) -> _Batch:
+        """Claim up to `limit` tasks, for which slots are free, and take them in."""
         roster = self._roster
         claim_id = secrets.token_hex(8)
         roster.busy += limit
-        granted = 0
+        runs: list[Run] = []
         sent_at = roster.claims[claim_id] = time.monotonic()
         try:
             grants = await self._ask(limit, claim_id)
             if grants:
                 runs = roster.admit(grants, self._desk, sent_at)
-                granted = len(runs)
+                self._claimed()
         finally:
             del roster.claims[claim_id]
-            roster.busy -= limit - granted
-        if granted:
-            self._claimed()
-            await self._begin(runs, sent_at)
-            most = self._options.max_tasks
-            if most and roster.claimed >= most:
-                roster.recycle_reason = roster.recycle_reason or f"max_tasks of {most} reached"
-                self._stop.set()
-        return granted
+            roster.busy -= limit - len(runs)
+        return _Batch(runs, sent_at, len(runs) == limit)
 
     async def _ask(self, limit: int, claim_id: str) -> Sequence[Grant]:
         options = self._options
@@ -172,16 +193,23 @@ class Claimer:
         self._backoff.reset()
         self.last_claim_at = time.monotonic()
 
-    async def _begin(self, runs: list[Run], sent_at: float) -> None:
+    async def _begin(self, batch: _Batch) -> None:
         """Start what was granted, if it is still ours and wanted."""
+        runs = batch.runs
+        if not runs:
+            return
+        options, roster = self._options, self._roster
         if self._stop.is_set():
             for run in runs:
                 run.why_stopped = "shutdown"  # so it is handed back instead
-        if time.monotonic() - sent_at > self._options.lease_ms / 1000 * FENCE_FRACTION:
-            runs = await self._still_held(runs)
+        if time.monotonic() - batch.sent_at > options.lease_ms / 1000 * FENCE_FRACTION:
+            await self._check_leases(runs)
         self._start(runs)
+        if options.max_tasks and roster.claimed >= options.max_tasks:
+            roster.recycle_reason = roster.recycle_reason or f"max_tasks of {options.max_tasks} reached"
+            self._stop.set()
 
-    async def _still_held(self, runs: list[Run]) -> list[Run]:
+    async def _check_leases(self, runs: list[Run]) -> None:
         """Ask for each lease: the loop was blocked for so long that they may be over."""
         now = time.monotonic()
         tokens = [(run.grant.id, run.grant.token) for run in runs]
@@ -195,7 +223,6 @@ class Claimer:
                 run.why_stopped = "lost"
             else:
                 run.renewed_at = now
-        return runs
 
     # Sleeping
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from asyncio import Task
 from contextvars import copy_context
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omniq.serialization import decode_call
 from omniq.telemetry.subject import log_subject
 from omniq.worker.child import remote_error
+from omniq.worker.eager import EAGERLY
 from omniq.worker.plans import Plan, Planner
 from omniq.worker.processes import ProcessPool
 from omniq.worker.threads import ThreadPool
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Executor"]
 
 _log = logging.getLogger(__name__)
-
-_EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class Executor:
@@ -108,7 +106,7 @@ class Executor:
                 run.deadline = time.monotonic() + body.timeout_ms / 1000
             log_subject.set(run)
             # A coroutine that does not wait for anything finishes right here and is never scheduled.
-            task = Task(drive(run, func, args), loop=loop, **_EAGERLY)
+            task = Task(drive(run, func, args), loop=loop, **EAGERLY)
             if not run.ended:
                 self._watch(run, task)
         log_subject.set(None)
@@ -131,7 +129,7 @@ class Executor:
             run.deadline = time.monotonic() + body.timeout_ms / 1000
         log_subject.set(run)
         if plan.run_in == "loop":
-            task = Task(self._drive_any(run, plan, args, kwargs), loop=self._loop, **_EAGERLY)
+            task = Task(self._drive_any(run, plan, args, kwargs), loop=self._loop, **EAGERLY)
             if not run.ended:
                 self._watch(run, task)
         else:
