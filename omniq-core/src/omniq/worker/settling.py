@@ -28,6 +28,7 @@ __all__ = ["Settler"]
 
 _log = logging.getLogger(__name__)
 
+_new_tuple = tuple.__new__
 _COMPLETED, _FAILED, _CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
 
 
@@ -85,17 +86,11 @@ class Settler:
         grant = run.grant
         token = grant.token
         task_id = grant.id
-        record = ResultRecord(
-            id=task_id,
-            seq=token.seq,
-            epoch=token.epoch,
-            status=_COMPLETED,
-            value=value,
-            codec=self._codec,
-            ttl_ms=grant.body.result_ttl_ms,
-        )
+        seq, epoch, _ = token
+        record = ResultRecord(task_id, seq, epoch, _COMPLETED, value, self._codec, None, grant.body.result_ttl_ms)
         self._completed.append(run)
-        self._completions.append(Completion(task_id, token, record))
+        # What `Completion(...)` does, in half the time: this runs for every task.
+        self._completions.append(_new_tuple(Completion, (task_id, token, record)))
         if self._sleeper is not None:
             self._wake()
 
