@@ -58,7 +58,7 @@ class Case:
 
     Attributes:
         id: `OQ-<role>-<number>`: role Q queue, R results, E events, S schedules, X several; the first two digits of the
-            number are the family, as in docs/reference/conformance.md.
+            number are the family, which the module of the case describes.
         title: What is guaranteed, as a sentence.
         modes: In which modes it runs.
         check: Does it; whatever it raises is a failure, apart from the exceptions of `outcomes`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omniq_conformance.cases import (
+    concurrent,
     deadlines,
     ending,
     following,
@@ -16,6 +17,7 @@ from omniq_conformance.cases import (
 )
 
 __all__ = [
+    "concurrent",
     "deadlines",
     "ending",
     "following",

@@ -9,7 +9,7 @@ from omniq_conformance.programs.events_machine import EVENTS_SOMETIMES, events_p
 from omniq_conformance.programs.family import drawn, require, run_programs
 from omniq_conformance.programs.program import Program
 from omniq_conformance.programs.queue_generator import ALL_TEMPLATES, queue_programs
-from omniq_conformance.programs.queue_watch import QUEUE_SOMETIMES
+from omniq_conformance.programs.queue_watch import QUEUE_SOMETIMES, RELAY_SOMETIMES
 from omniq_conformance.programs.results_machine import RESULTS_SOMETIMES, results_programs
 from omniq_conformance.programs.schedules_machine import FIRING_SOMETIMES, SCHEDULES_SOMETIMES, schedules_programs
 from omniq_conformance.registry import Trial, case, register
@@ -30,7 +30,7 @@ _ENOUGH = 40
 def random_queue_programs(trial: Trial) -> None:
     """Whatever is done to a task queue, every answer and every stored record is that of the contract."""
     seen = run_programs(drawn(queue_programs, trial.mode, trial.profile.queue_programs, trial.seed), trial.harness)
-    _require(trial, seen, QUEUE_SOMETIMES)
+    _require(trial, seen, QUEUE_SOMETIMES | (RELAY_SOMETIMES if trial.mode is Mode.SEPARATE else frozenset()))
 
 
 @case("OQ-R-0101")

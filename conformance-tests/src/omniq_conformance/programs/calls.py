@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from omniq_conformance.programs.program import Op
 
-__all__ = ["Call", "Judge", "Machine", "Position", "Reopen", "Step", "UseHandle"]
+__all__ = ["Call", "Entry", "Judge", "Machine", "Position", "Reopen", "Step", "UseHandle"]
 
 Judge = Callable[[Any, Any], bool]
 """Tells whether an answer (second) is what the model expects (first)."""
@@ -54,6 +54,17 @@ class Position:
     """
 
     number: int
+
+
+@attrs.frozen
+class Entry:
+    """Stands for an outbox entry as the backend returned it, which may hold more than the model knows.
+
+    Attributes:
+        event_id: The event.
+    """
+
+    event_id: str
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
+from zlib import crc32
 
 from hypothesis import strategies as st
 
@@ -40,10 +41,10 @@ class Drawing:
     def __init__(self, kinds: Sequence[tuple[int, Chunks]]) -> None:
         self._kinds = [chunks for weight, chunks in kinds for _ in range(weight)]
 
-    def operations(self, numbers: Sequence[int]) -> tuple[Op, ...]:
-        """Return the operations that the numbers stand for."""
+    def operations(self, numbers: Sequence[int], mode: str) -> tuple[Op, ...]:
+        """Return the operations that the numbers stand for; others in each mode."""
         found: list[Op] = []
-        state = 0
+        state = crc32(mode.encode())
         for number in numbers:
             state = ((state ^ number) * _MIX + 1) & _MASK
             rng = Random(state)  # noqa: S311 - reproducible choices, not secrets
@@ -54,7 +55,7 @@ class Drawing:
 def programs(family: str, mode: str, drawing: Drawing, *, shortest: int, longest: int) -> SearchStrategy[Program]:
     """Return the strategy of a family's programs of so many chunks."""
     numbers = st.lists(_NUMBER, min_size=shortest, max_size=longest)
-    return numbers.map(lambda drawn: Program(family, mode, drawing.operations(drawn)))
+    return numbers.map(lambda drawn: Program(family, mode, drawing.operations(drawn, mode)))
 
 
 def operation(name: str, **arguments: Choice) -> Chunks:

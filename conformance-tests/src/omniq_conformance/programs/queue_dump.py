@@ -27,7 +27,8 @@ __all__ = ["QUEUES", "dump", "in_order_of", "same_outcomes"]
 QUEUES = ("a", "b")
 """The names of queues that programs use."""
 
-_PAGE = 2
+_PAGES = {False: 2, True: 5}
+"""How many records a page has, ascending and descending."""
 
 
 def dump(model: TaskQueueModel, results: ResultsModel | None, steps: Mapping[str, int], now: int) -> Iterator[Step]:
@@ -59,8 +60,8 @@ def dump(model: TaskQueueModel, results: ResultsModel | None, steps: Mapping[str
 def _pages(model: TaskQueueModel, now: int, *, desc: bool) -> Iterator[Step]:
     after = None
     while True:
-        page = model.list(after=after, limit=_PAGE, desc=desc, now=now)
-        kwargs = {"after": after, "limit": _PAGE, "desc": desc, "now": now}
+        page = model.list(after=after, limit=_PAGES[desc], desc=desc, now=now)
+        kwargs = {"after": after, "limit": _PAGES[desc], "desc": desc, "now": now}
         yield Call("task_queue", "list", (), kwargs, page)
         if not page:
             return

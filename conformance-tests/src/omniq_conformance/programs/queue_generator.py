@@ -47,7 +47,7 @@ _options = maybe(
     func=choose("pkg.g"),
     ttl=choose(0, 15),
 )
-_unique = maybe(0.3, unique=_key)
+_unique = maybe(0.4, unique=_key)
 _conditions = maybe(
     0.25,
     states=lambda rng: rng.sample(_STATES, rng.randint(1, 3)),
@@ -97,7 +97,7 @@ _DRAWING = Drawing(
         (4, operation("heartbeat", tokens=_tokens, lease=_lease)),
         (3, operation("recover", queues=_queues)),
         (6, operation("cancel", ids=several(choose(*_IDS, *range(8), *["*0", "*1", "*2", "*3"] * 4), 2))),
-        (6, operation("redrive", ids=_refs)),
+        (8, operation("redrive", ids=_refs)),
         (2, operation("pause", queues=_queues)),
         (3, operation("resume", queues=_queues)),
         (
@@ -127,12 +127,13 @@ _DRAWING = Drawing(
         (2, operation("next_at", queues=_queues)),
         (1, operation("wait_done", ids=_refs)),
         (1, operation("outbox", limit=choose(1, 3, 50), min_age=choose(0, 5))),
+        (3, operation("relay", number=choose(2, 1000), ack=choose(True, False))),  # noqa: FBT003 - to choose
         (2, operation("ack", skip=choose(0, 0, 2), number=choose(1, 5, 1000))),
         (1, operation("reopen")),
         (2, operation("handle", number=choose(0, 1, 2))),
         (1, operation("dump")),
         (26, _clock),
-        (9, _template),
+        (12, _template),
     ]
 )
 

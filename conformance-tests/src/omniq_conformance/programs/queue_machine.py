@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from omniq.models.record import Completion, Failure, Release, TaskBody, TaskFilter, TaskSpec, Token
+from omniq.models.record import Completion, Failure, Release, Token
 from omniq.models.result import ResultRecord
-from omniq.models.status import TaskStatus, TaskView
+from omniq.models.status import TaskStatus
+from omniq_conformance.model.events import EventsModel
 from omniq_conformance.model.results import ResultsModel
 from omniq_conformance.model.task_queue import TaskQueueModel
-from omniq_conformance.programs.calls import Call, Reopen, Step, UseHandle
+from omniq_conformance.programs.calls import Call, Entry, Reopen, Step, UseHandle
 from omniq_conformance.programs.queue_dump import dump, in_order_of
+from omniq_conformance.programs.queue_names import QueueNames, TokenRef
 from omniq_conformance.programs.queue_watch import QueueWatch
 
 if TYPE_CHECKING:
@@ -24,30 +26,20 @@ __all__ = ["START", "QueueMachine"]
 START = 1_000_000
 """When every program begins, in milliseconds since the epoch."""
 
-TokenRef = tuple[str | None, int, str]
-"""A task, how many of its tokens back, and how the token is forged (empty: not).
-
-The task None is any one that was ever claimed; `*` is one of those that run, and the number tells which.
-"""
-
-_NOBODY = Token(1, 1, "f" * 16)
-_STATES: Mapping[str, TaskStatus | TaskView] = {s.value: s for kind in (TaskStatus, TaskView) for s in kind}
-
 
 class QueueMachine:
     """Runs queue operations on the model.
 
-    Tasks are named by id, by a number that counts the stored ones, or by `*0`, `*1`, ... for those that run; the id `+`
-    is a new one. Times are relative to the clock, which only the
-    operation `clock` moves.
+    `QueueNames` tells how they name things. Times are relative to the clock, which only the operation `clock` moves.
     """
 
     def __init__(self, mode: str) -> None:
         self.results = ResultsModel() if mode == "joined" else None
         self.model = TaskQueueModel(self.results)
+        self.events = EventsModel() if self.results is None else None
         self.now = START
         self.claims: list[tuple[str, str]] = []
-        self.granted: list[tuple[str, Token]] = []
+        self.names = QueueNames(self.model)
         self.serial = 0
         self.watch = QueueWatch(self.model)
 
@@ -64,75 +56,11 @@ class QueueMachine:
     def finish(self) -> Iterable[Step]:
         """Yield the reads that compare the whole store with the model."""
         yield from dump(self.model, self.results, self.watch.steps, self.now)
+        if self.events is not None:
+            relayed = [event for event in self.events.log if event is not None]
+            yield Call("events", "read", (), {"limit": len(relayed) + 1}, relayed)
 
-    # How operations name things
-
-    def _id(self, ref: str | int) -> str:
-        if isinstance(ref, str) and not ref.startswith("*"):
-            return ref
-        records = self.model.store.running() if isinstance(ref, str) else self.model.store.records.values()
-        known = sorted(records, key=lambda r: r.seq)
-        ref = int(ref[1:]) if isinstance(ref, str) else ref
-        return known[ref % len(known)].id if known else "nobody"
-
-    def _token(self, ref: Sequence[Any]) -> tuple[str, Token]:
-        task, back, forgery = ref
-        if task == "*":
-            running = sorted(self.model.store.running(), key=lambda r: r.seq)
-            named = [(r.id, r.token) for r in running]
-            back %= len(named) or 1
-        else:
-            named = [grant for grant in reversed(self.granted) if task is None or grant[0] == task]
-        id, token = named[back] if back < len(named) else (task or "nobody", _NOBODY)
-        match forgery:
-            case "seq":
-                token = token._replace(seq=token.seq + 1_000_000)
-            case "epoch":
-                token = token._replace(epoch=token.epoch + 1)
-            case "older":
-                token = token._replace(epoch=token.epoch - 1)
-            case "nonce":
-                token = token._replace(nonce=token.nonce[::-1])
-            case _:
-                pass
-        return id, token
-
-    def _filter(self, given: Mapping[str, Any] | None) -> TaskFilter | None:
-        if given is None:
-            return None
-        conditions: dict[str, Any] = dict(given)
-        for name in ("enqueued_from", "enqueued_before"):
-            if name in given:
-                conditions[name] = self.now + given[name]
-        if "states" in given:
-            conditions["states"] = frozenset(_STATES[name] for name in given["states"])
-        if "ids" in given:
-            conditions["ids"] = frozenset(self._id(ref) for ref in given["ids"])
-        for name in ("queues", "funcs"):
-            if name in given:
-                conditions[name] = frozenset(given[name])
-        return TaskFilter(**conditions)
-
-    def _spec(self, given: Mapping[str, Any], place: int) -> TaskSpec:
-        eta, expires = given.get("eta"), given.get("expires")
-        body = TaskBody(
-            func=given.get("func", "pkg.f"),
-            args=b"[%d,%d]" % (self.serial, place),
-            headers={"serial": str(self.serial)},
-            result_ttl_ms=given.get("ttl"),
-        )
-        return TaskSpec(
-            id=f"n{self.serial}.{place}" if given["id"] == "+" else given["id"],
-            body=body,
-            queue=given.get("queue", "a"),
-            priority=given.get("priority", 0),
-            eta=None if eta is None else self.now + eta,
-            max_attempts=given.get("attempts", 3),
-            unique_key=given.get("unique"),
-            expires_at=None if expires is None else self.now + expires,
-            interval_ms=given.get("interval"),
-            pinned=given.get("pinned", False),
-        )
+    # Calls
 
     def _result(self, id: str, token: Token, status: TaskStatus, error: str | None = None) -> ResultRecord | None:
         if self.results is None:
@@ -143,8 +71,6 @@ class QueueMachine:
             id=id, seq=token.seq, epoch=token.epoch, status=status, value=value, error=error, ttl_ms=ttl_ms
         )
 
-    # Calls
-
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Call:
         before = len(self.model.store.log)
         expected = getattr(self.model, method)(*args, **kwargs)
@@ -152,7 +78,7 @@ class QueueMachine:
         return Call("task_queue", method, args, kwargs, expected)
 
     def _enqueue(self, specs: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
-        made = [self._spec(given, place) for place, given in enumerate(specs)]
+        made = [self.names.spec(given, f"{self.serial}.{place}", self.now) for place, given in enumerate(specs)]
         yield self._call("enqueue", made, now=self.now)
 
     def _claim(self, queues: Sequence[str], limit: int, worker: str, lease: int) -> Iterator[Step]:
@@ -160,7 +86,7 @@ class QueueMachine:
         self.watch.claiming(queues, limit, self.now)
         call = self._call("claim", queues, limit, worker, lease, claim_id, now=self.now)
         self.claims.append((worker, claim_id))
-        self.granted += [(grant.id, grant.token) for grant in call.expected]
+        self.names.granted += [(grant.id, grant.token) for grant in call.expected]
         yield call
 
     def _held(self, back: int, worker: str | None = None) -> Iterator[Step]:
@@ -168,12 +94,12 @@ class QueueMachine:
         yield self._call("held", worker or claimer, claim_id)
 
     def _heartbeat(self, tokens: Sequence[TokenRef], lease: int) -> Iterator[Step]:
-        named = [self._token(ref) for ref in tokens]
+        named = [self.names.token(ref) for ref in tokens]
         self.watch.settling("heartbeat", named, self.now)
         yield self._call("heartbeat", named, lease, now=self.now)
 
     def _complete(self, tokens: Sequence[TokenRef], *, result: bool = True) -> Iterator[Step]:
-        named = [self._token(ref) for ref in tokens]
+        named = [self.names.token(ref) for ref in tokens]
         self.watch.settling("complete", named, self.now)
         items = [
             Completion(id, token, self._result(id, token, TaskStatus.COMPLETED) if result else None)
@@ -182,7 +108,7 @@ class QueueMachine:
         yield self._call("complete", items, now=self.now)
 
     def _fail(self, tokens: Sequence[TokenRef], retry: int | None, *, result: bool = True) -> Iterator[Step]:
-        named = [self._token(ref) for ref in tokens]
+        named = [self.names.token(ref) for ref in tokens]
         self.watch.settling("fail", named, self.now)
         retry_at = None if retry is None else self.now + retry
         items = [
@@ -192,7 +118,7 @@ class QueueMachine:
         yield self._call("fail", items, now=self.now)
 
     def _release(self, tokens: Sequence[TokenRef], delay: int) -> Iterator[Step]:
-        named = [self._token(ref) for ref in tokens]
+        named = [self.names.token(ref) for ref in tokens]
         self.watch.settling("release", named, self.now)
         yield self._call("release", [Release(id, token, self.now + delay) for id, token in named], now=self.now)
 
@@ -200,10 +126,10 @@ class QueueMachine:
         yield self._call("recover", queues, now=self.now)
 
     def _cancel(self, ids: Sequence[str | int]) -> Iterator[Step]:
-        yield self._call("cancel", [self._id(ref) for ref in ids], now=self.now)
+        yield self._call("cancel", [self.names.id(ref) for ref in ids], now=self.now)
 
     def _redrive(self, ids: Sequence[str | int]) -> Iterator[Step]:
-        yield self._call("redrive", [self._id(ref) for ref in ids], now=self.now)
+        yield self._call("redrive", [self.names.id(ref) for ref in ids], now=self.now)
 
     def _pause(self, queues: Sequence[str]) -> Iterator[Step]:
         yield self._call("pause", queues)
@@ -220,7 +146,7 @@ class QueueMachine:
     # Reads
 
     def _get(self, ids: Sequence[str | int]) -> Iterator[Step]:
-        yield self._call("get", [self._id(ref) for ref in ids])
+        yield self._call("get", [self.names.id(ref) for ref in ids])
 
     def _list(
         self,
@@ -230,12 +156,14 @@ class QueueMachine:
         *,
         desc: bool = False,
     ) -> Iterator[Step]:
-        record = None if after is None else self.model.store.records.get(self._id(after))
-        seq = None if record is None else record.seq
-        yield self._call("list", self._filter(filter), after=seq, limit=limit, desc=desc, now=self.now)
+        seq = None
+        if after is not None and (record := self.model.store.records.get(self.names.id(after))) is not None:
+            seq = record.seq
+            yield self._call("get", [record.id])  # so that the backend's own number is known
+        yield self._call("list", self.names.filter(filter, self.now), after=seq, limit=limit, desc=desc, now=self.now)
 
     def _count(self, filter: Mapping[str, Any] | None = None) -> Iterator[Step]:
-        yield self._call("count", self._filter(filter), now=self.now)
+        yield self._call("count", self.names.filter(filter, self.now), now=self.now)
 
     def _queues(self) -> Iterator[Step]:
         yield self._call("queues", now=self.now)
@@ -245,7 +173,7 @@ class QueueMachine:
 
     def _wait_done(self, ids: Sequence[str | int]) -> Iterator[Step]:
         # The call takes no `now`, so what waits and may expire is left out.
-        named = [self._id(ref) for ref in ids]
+        named = [self.names.id(ref) for ref in ids]
         records = [self.model.store.records.get(id) for id in named]
         named = [id for id, r in zip(named, records, strict=True) if r is None or r.expires_at is None]
         yield Call("task_queue", "wait_done", (named, 0.0), {}, self.model.wait_done(named, now=self.now))
@@ -258,7 +186,23 @@ class QueueMachine:
     def _ack(self, skip: int, number: int) -> Iterator[Step]:
         yield from self._outbox(1000)
         entries = self.model.outbox(now=self.now)[skip : skip + number]
-        yield self._call("outbox_ack", entries)
+        self._call("outbox_ack", entries)
+        yield Call("task_queue", "outbox_ack", ([Entry(entry.event_id) for entry in entries],))
+
+    def _relay(self, number: int, *, ack: bool = True) -> Iterator[Step]:
+        """Bring entries of the outbox to the event storage, as every worker does; some die before the ack."""
+        if self.events is None:
+            return
+        yield from self._outbox(1000)
+        entries = self.model.outbox(number, now=self.now)
+        named = [Entry(entry.event_id) for entry in entries]
+        new = self.events.append(entries)
+        self.watch.seen["relayed"] += bool(new)
+        self.watch.seen["relayed again"] += new < len(entries)
+        yield Call("events", "append", (named,), {}, new)
+        if ack:
+            self._call("outbox_ack", entries)
+            yield Call("task_queue", "outbox_ack", (named,))
 
     # The clock and the handles
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from omniq.models.record import Token
     from omniq_conformance.model.task_queue import TaskQueueModel
 
-__all__ = ["QUEUE_SOMETIMES", "QueueWatch"]
+__all__ = ["QUEUE_SOMETIMES", "RELAY_SOMETIMES", "QueueWatch"]
 
 _ENDS = (EventType.COMPLETED, EventType.FAILED, EventType.EXPIRED)
 
@@ -56,6 +56,9 @@ QUEUE_SOMETIMES: frozenset[str] = frozenset(
     }
 )
 """What the queue family must have seen, or it is vacuous."""
+
+RELAY_SOMETIMES = frozenset({"relayed", "relayed again"})
+"""What else it must have seen where events are not joined."""
 
 
 class QueueWatch:

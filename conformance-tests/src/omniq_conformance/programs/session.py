@@ -22,6 +22,8 @@ __all__ = ["execute"]
 
 _PATIENCE = 30.0
 _SIBLING = 2
+_NUMBERED = frozenset({"queue", "schedules"})
+"""Families whose tasks get their numbers from the backend."""
 
 
 def execute(program: Program, harness: Harness) -> Machine:
@@ -40,7 +42,7 @@ def execute(program: Program, harness: Harness) -> Machine:
 
 async def _run(program: Program, machine: Machine, harness: Harness) -> None:
     async with Space(harness, Mode(program.mode)) as space:
-        session = _Session(space)
+        session = _Session(space, Translation(learning=program.family in _NUMBERED))
         try:
             await session.start()
             for number, op in enumerate(program.ops):
@@ -56,12 +58,12 @@ async def _run(program: Program, machine: Machine, harness: Harness) -> None:
 class _Session:
     """The handles of one run."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, translation: Translation) -> None:
         self._space = space
         self._handles: dict[int, Stores] = {}
         self._sibling: TaskQueue | None = None
         self._number = 0
-        self._translation = Translation()
+        self._translation = translation
 
     async def start(self) -> None:
         self._handles = {0: await self._space.open()}

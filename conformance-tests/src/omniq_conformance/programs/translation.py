@@ -14,7 +14,7 @@ import attrs
 from omniq.models.event import Event
 from omniq.models.record import Completion, Failure, Grant, Release, TaskRecord, Token
 from omniq.models.result import ResultRecord
-from omniq_conformance.programs.calls import Position
+from omniq_conformance.programs.calls import Entry, Position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +23,14 @@ __all__ = ["Translation"]
 
 
 class Translation:
-    """Learns and applies the numbers of one namespace."""
+    """Learns and applies the numbers of one namespace.
 
-    def __init__(self) -> None:
+    Args:
+        learning: Whether the backend assigns the numbers; otherwise they are the suite's own and stay as they are.
+    """
+
+    def __init__(self, *, learning: bool) -> None:
+        self._learning = learning
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
         self._entries: dict[str, Event] = {}
@@ -42,8 +47,8 @@ class Translation:
                 return value._replace(token=self.outgoing(value.token))
             case ResultRecord():
                 return attrs.evolve(value, seq=self._theirs.get(value.seq, value.seq))
-            case Event():
-                return self._entries.get(value.event_id, value)
+            case Entry():
+                return self._entries[value.event_id]
             case Position():
                 return self._positions[value.number]
             case tuple() if type(value) is tuple:
@@ -61,14 +66,20 @@ class Translation:
         """Return the backend's answer with the model's numbers, learning those that were not known."""
         if not isinstance(expected, list) or not isinstance(actual, list):
             return actual
-        self._learn(expected, actual)
+        if self._learning:
+            self._learn(expected, actual)
         return [self._translated(item) for item in actual]
 
     def _learn(self, expected: list[Any], actual: list[Any]) -> None:
-        known = {(_id(item), _version(item)): _seq(item) for item in expected}
-        for item in actual:
-            theirs, ours = _seq(item), known.get((_id(item), _version(item)))
-            if theirs is not None and ours is not None and theirs not in self._ours and ours not in self._theirs:
+        for place, item in enumerate(actual):
+            theirs = _seq(item)
+            if theirs is None or theirs in self._ours:
+                continue
+            # The item in the same place first: after a purge, tasks of the same id may look alike.
+            candidates = [*expected[place : place + 1], *expected]
+            alike = (_seq(other) for other in candidates if _key(other) == _key(item))
+            ours = next((seq for seq in alike if seq is not None and seq not in self._theirs), None)
+            if ours is not None:
                 self._theirs[ours] = theirs
                 self._ours[theirs] = ours
 
@@ -105,14 +116,8 @@ def _seq(item: Any) -> int | None:
     return item.seq if isinstance(item, TaskRecord | ResultRecord | Event) else None
 
 
-def _id(item: Any) -> str | None:
+def _key(item: Any) -> tuple[object, ...] | None:
+    """Return what tells the items of one answer apart, beside their numbers."""
     if isinstance(item, Event):
-        return item.task_id
-    return item.id if isinstance(item, TaskRecord | ResultRecord | Grant) else None
-
-
-def _version(item: Any) -> tuple[int, int]:
-    """What tells two items of one answer with the same id apart."""
-    if isinstance(item, Event):
-        return item.version, item.at
-    return 0, 0
+        return item.task_id, item.version, item.at
+    return (item.id,) if isinstance(item, TaskRecord | ResultRecord | Grant) else None

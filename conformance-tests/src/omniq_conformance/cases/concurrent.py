@@ -1,0 +1,142 @@
+"""Family 02: several actors at once, and decomposed checks of what they were told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from omniq.storage.capabilities import Order, Scope
+from omniq_conformance.concurrency import crew
+from omniq_conformance.concurrency.actor import QUEUES, Actor
+from omniq_conformance.concurrency.checks import check_history
+from omniq_conformance.concurrency.history import Plan
+from omniq_conformance.outcomes import DivergenceError, UnsupportedError, VacuousError
+from omniq_conformance.registry import Trial, case
+from omniq_conformance.space import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from omniq.models.event import Event
+    from omniq.models.record import TaskRecord
+    from omniq_conformance.concurrency.history import Operation
+    from omniq_conformance.space import Space, Stores
+
+__all__: Sequence[str] = []
+
+BOTH = (Mode.SEPARATE, Mode.JOINED)
+_DRAIN = 30.0
+_ALL = 1_000_000
+_SHOWN = 20
+
+
+@case("OQ-Q-0201", modes=BOTH)
+async def one_handle(trial: Trial) -> None:
+    """Coroutines that share one handle get each task once, and every change is one of its life cycle."""
+    await _histories(trial, crew.coroutines, trial.profile.histories)
+
+
+@case("OQ-Q-0202", modes=BOTH)
+async def several_handles(trial: Trial) -> None:
+    """Handles in one event loop exclude each other as one handle does."""
+    await _histories(trial, crew.handles, trial.profile.histories)
+
+
+@case("OQ-Q-0203", modes=BOTH)
+async def several_threads(trial: Trial) -> None:
+    """Handles in threads of their own exclude each other as one handle does."""
+    await _histories(trial, crew.threads, trial.profile.histories)
+
+
+@case("OQ-Q-0204", modes=BOTH)
+async def several_processes(trial: Trial) -> None:
+    """Handles in processes of their own exclude each other as one handle does."""
+    async with trial.space() as space:
+        scope = (await space.open()).task_queue.capabilities.scope
+    if scope is Scope.PROCESS:
+        msg = "The store is one process's own (scope process), other processes cannot open it."
+        raise UnsupportedError(msg)
+    await _histories(trial, crew.processes, max(1, trial.profile.histories // 3), actors=3)
+
+
+async def _histories(
+    trial: Trial, act: Callable[[Space, Plan], Awaitable[list[Operation]]], number: int, *, actors: int = 4
+) -> None:
+    seen: set[str] = set()
+    for seed in range(number):
+        plan = Plan(
+            seed=1000 * trial.seed + seed,
+            actors=actors,
+            tasks=trial.profile.tasks,
+            joined=trial.mode is Mode.JOINED,
+        )
+        async with trial.space() as space:
+            seen |= await _history(space, act, plan)
+    missing = {"claim", "lost", "LEASE_EXPIRED", "RETRYING", "two actors"} - seen
+    if missing:
+        msg = f"These histories never had: {', '.join(sorted(missing))}."
+        raise VacuousError(msg)
+
+
+async def _history(space: Space, act: Callable[[Space, Plan], Awaitable[list[Operation]]], plan: Plan) -> set[str]:
+    stores = await space.open()
+    last = Actor(stores.task_queue, "last", plan)
+    await last.begin_series()
+    operations = await act(space, plan)
+    await last.stop_series()
+    await _drain(last, stores)
+    operations += last.operations
+    records = await stores.task_queue.list(limit=_ALL)
+    events = await (stores.events.read(limit=_ALL) if plan.joined else stores.task_queue.outbox(_ALL))
+    capabilities = stores.task_queue.capabilities
+    faults = check_history(
+        operations,
+        records,
+        events,
+        exact_order=capabilities.order is Order.EXACT,
+        clock_error_ms=capabilities.clock_error_ms,
+    )
+    if plan.joined:
+        faults += await _results(stores, records)
+    if faults:
+        shown = "\n".join(faults[:_SHOWN])
+        msg = f"{len(faults)} faults in the history of {act.__name__} with seed {plan.seed}:\n{shown}"
+        raise DivergenceError(msg)
+    return _seen(operations, events)
+
+
+async def _drain(last: Actor, stores: Stores) -> None:
+    deadline = time.monotonic() + _DRAIN
+    while time.monotonic() < deadline:
+        if await last.drain():
+            continue
+        at = await stores.task_queue.next_at(QUEUES)
+        if at is None:
+            return
+        until = (at - await stores.task_queue.time()) / 1000
+        await asyncio.sleep(max(0.001, min(until, deadline - time.monotonic())))
+
+
+async def _results(stores: Stores, records: list[TaskRecord]) -> list[str]:
+    """Return what is wrong with the results of a queue that stores them itself (I9)."""
+    results = await stores.results.get([record.id for record in records])
+    found = zip(records, results, strict=True)
+    return [
+        f"I9: task {record.id!r} ended as {record.state} at epoch {record.epoch}, its result is {result!r}"
+        for record, result in found
+        if result is None or (result.seq, result.epoch, result.status) != (record.seq, record.epoch, record.state)
+    ]
+
+
+def _seen(operations: Sequence[Operation], events: Sequence[Event]) -> set[str]:
+    seen = {operation.name for operation in operations} | {event.type.value for event in events}
+    seen |= {
+        str(reply) for operation in operations if operation.name in {"complete", "fail"} for reply in operation.replies
+    }
+    workers: dict[str, set[str | None]] = {}
+    for event in events:
+        workers.setdefault(event.task_id, set()).add(event.worker)
+    if any(len(names - {None}) > 1 for names in workers.values()):
+        seen.add("two actors")
+    return seen
