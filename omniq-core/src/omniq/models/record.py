@@ -7,6 +7,7 @@ it did not make.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import attrs
@@ -14,8 +15,6 @@ import attrs
 from omniq.models.status import TaskStatus, TaskView
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from omniq.models.result import ResultRecord
 
 __all__ = [

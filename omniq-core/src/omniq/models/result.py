@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from omniq.clock import from_millis
+from omniq.models.status import TaskStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from omniq.models.status import TaskStatus
 
 __all__ = ["ResultRecord"]
 

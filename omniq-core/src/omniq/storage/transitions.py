@@ -226,7 +226,7 @@ def apply(record: TaskRecord, step: Step, now: int) -> Event:
     )
 
 
-def _end(  # noqa: PLR0913 - the one place where a task ends
+def _end(
     record: TaskRecord,
     state: TaskStatus,
     event: EventType,
