@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from types import TracebackType
 
-    from omniq.app.configuration import GivenSettings
-    from omniq.backend.single import SingleBackend
+    from omniq.app.configuration import Configurator, GivenSettings
     from omniq.models.config import OmniQConfig
     from omniq.queue.connection import Connection
     from omniq.queue.job import JobClient
@@ -75,7 +74,7 @@ class AsyncOmniQ(Producer, Inspector, Controller, ScheduleClient):
         settings: GivenSettings | None = None,
         *,
         config: OmniQConfig | None = None,
-        backend: SingleBackend | None = None,
+        backend: Configurator | None = None,
     ) -> None:
         self.config = to_config(settings, config, backend)
         self.registry = make_registry(self.config)

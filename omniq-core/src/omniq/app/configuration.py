@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 from omniq.config import Settings
 from omniq.errors import ConfigError
 from omniq.models.config import OmniQConfig
 from omniq.models.redaction import show
 
-if TYPE_CHECKING:
-    from omniq.backend.single import SingleBackend
-
-__all__ = ["GivenSettings", "to_config"]
+__all__ = ["Configurator", "GivenSettings", "to_config"]
 
 GivenSettings: TypeAlias = Settings | OmniQConfig | str | os.PathLike[str]
 """Settings, a configuration, or where the store is: `tasks.db`, `redis://localhost:6379/0`, `memory://`."""
+
+
+class Configurator(Protocol):
+    """What can say how an application is configured, such as `SQLiteBackend("tasks.db")`."""
+
+    def to_config(self) -> OmniQConfig:
+        """Return the configuration."""
+        ...
+
 
 _SCHEME = re.compile(r"([a-z][a-z0-9]+)(?:\+[a-z0-9]+)?:", re.IGNORECASE)
 _BACKENDS = {"postgresql": "postgres", "rediss": "redis", "tls": "nats"}
 _PATHS = "sqlite"
 
 
-def to_config(settings: GivenSettings | None, config: OmniQConfig | None, backend: SingleBackend | None) -> OmniQConfig:
+def to_config(settings: GivenSettings | None, config: OmniQConfig | None, backend: Configurator | None) -> OmniQConfig:
     """Return the configuration, with what it leaves out filled in from the environment.
 
     Raises:
@@ -46,7 +52,8 @@ def _convert(name: str, value: object) -> OmniQConfig:
         return value
     if isinstance(value, str | os.PathLike):
         return _at(os.fspath(value)).to_config()
-    converted = getattr(value, "to_config", lambda: None)()
+    convert = None if isinstance(value, type) else getattr(value, "to_config", None)
+    converted = convert() if callable(convert) else None
     if isinstance(converted, OmniQConfig):
         return converted
     msg = (

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from types import TracebackType
 
-    from omniq.app.configuration import GivenSettings
+    from omniq.app.configuration import Configurator, GivenSettings
     from omniq.app.sync_worker import SyncWorker
-    from omniq.backend.single import SingleBackend
     from omniq.models.config import OmniQConfig
     from omniq.queue.job import SyncJobClient
     from omniq.queue.options import Duration, TaskArguments, TaskOptions
@@ -66,7 +65,7 @@ class OmniQ(SyncProducer, SyncInspector, SyncController, SyncScheduleClient):
         settings: GivenSettings | None = None,
         *,
         config: OmniQConfig | None = None,
-        backend: SingleBackend | None = None,
+        backend: Configurator | None = None,
     ) -> None:
         self._app = AsyncOmniQ(settings, config=config, backend=backend)
         self._portal = Portal(self._app.close)
