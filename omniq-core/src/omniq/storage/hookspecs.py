@@ -112,7 +112,11 @@ def omniq_around_execution(context: Any) -> Generator[None, object, object]:
 
 @hookspec
 def omniq_on_event(event: Event) -> Awaitable[None] | None:
-    """Hear of an event after it was stored. At least once: after a crash the same `event.id` may come again.
+    """Hear of an event after it was stored.
+
+    Every worker process tells its plugins of each event that is stored while it runs, whoever caused it, in the order
+    of the log. What was stored while no worker ran is not told later; `app.events()` and `app.tail_events()` read it.
+    An exception is logged and goes no further.
 
     Args:
         event: What happened to a task or a schedule.

@@ -13,6 +13,7 @@ from omniq.worker.claiming import Claimer
 from omniq.worker.crew import Crew
 from omniq.worker.execution import Executor
 from omniq.worker.lease import LeaseKeeper
+from omniq.worker.observing import Observer
 from omniq.worker.options import WorkerHealth, WorkerOptions, WorkerReport
 from omniq.worker.relay import Relay
 from omniq.worker.roster import Roster
@@ -105,7 +106,10 @@ class Worker:
         settler = Settler(stores, self._roster, self.options, self._config.serializer, self._settled)
         self._build(loop, stores, settler)
         claimer, executor, lease, relay = self._parts()
+        observer = await Observer.of(self._hooks, stores.events)
         crew.start("settling", settler.run())
+        if observer is not None:
+            crew.start("observing", observer.run())
         self._start_upkeep(crew, stores, relay)
         claiming = crew.start("claiming", claimer.run())
         claiming.add_done_callback(lambda _: self._stop.set())
@@ -133,6 +137,8 @@ class Worker:
                 if relay.is_needed:
                     async with asyncio.timeout(self.options.lease_ms / 1000):
                         await relay.flush()
+                if observer is not None:
+                    await observer.catch_up()
             executor.close()
             if lease.is_running:
                 await lease.stop()
