@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _UNWIND_S = 1.0
 """How long cancelled coroutines may take to clean up after themselves before their tasks are handed back anyway."""
 _CLAIM_S = 5.0
+_ECHO_S = 0.3
+"""A signal so soon after another is its echo: some tools send it to the process and to its process group."""
 
 
 async def drain(
@@ -89,7 +91,7 @@ def install_signal_handlers(worker: _Stoppable) -> Callable[[], None]:
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    received = 0
+    received, latest = 0, float("-inf")
     former: dict[int, Any] = {}
 
     def restore() -> None:
@@ -99,7 +101,11 @@ def install_signal_handlers(worker: _Stoppable) -> Callable[[], None]:
 
     def handle(number: int, _: FrameType | None) -> None:
         # Plain handlers rather than the loop's: they run even while a task blocks the loop.
-        nonlocal received
+        nonlocal received, latest
+        now = time.monotonic()
+        if now - latest < _ECHO_S:
+            return
+        latest = now
         received += 1
         if received > 2:  # noqa: PLR2004 - graceful, now, by force
             signal.signal(number, signal.SIG_DFL)
