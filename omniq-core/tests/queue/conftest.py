@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+
 from omniq import AsyncOmniQ
 
 
@@ -14,6 +17,20 @@ def store(request, tmp_path):
 async def app(store):
     async with AsyncOmniQ(store) as app:
         yield app
+
+
+@pytest.fixture
+def until():
+    """Return a function that asks until the answer is true."""
+
+    async def wait(ask) -> None:
+        async with asyncio.timeout(15):
+            while True:
+                if await ask():
+                    return
+                await asyncio.sleep(0.005)
+
+    return wait
 
 
 @pytest.fixture

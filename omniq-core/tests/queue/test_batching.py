@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from omniq.queue.batching import Coalescer
 
 

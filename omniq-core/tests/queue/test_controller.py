@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+
 from omniq.errors import ConfigError
 from omniq.models.status import TaskStatus
 
@@ -62,15 +63,13 @@ async def test_it_has_to_be_said_which_tasks(memory, verb):
     assert (await job.status()) is TaskStatus.PENDING
 
 
-async def test_a_running_task_is_asked_to_stop(app):
+async def test_a_running_task_is_asked_to_stop(app, until):
     app.registry.allow("asyncio")
     async with app.worker(heartbeat=0.05):
         job = await app.enqueue("asyncio.sleep", (30,))
-        while (await job.status()) is not TaskStatus.RUNNING:
-            await asyncio.sleep(0.005)
+        await until(lambda: app.count_tasks(status="RUNNING"))
         assert await job.cancel() == "requested"
-        while not (await job.done()):
-            await asyncio.sleep(0.005)
+        await until(job.done)
     assert (await job.status()) is TaskStatus.CANCELLED
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from omniq.errors import ConfigError
 from omniq.models.record import TaskFilter
 from omniq.models.status import TaskStatus, TaskView
@@ -50,7 +51,7 @@ def test_a_task_stands_for_its_name(memory):
         ({"queue": ""}, r"queue: '' names nothing"),
         ({"queue": [1]}, r"queue: \[1\] names nothing"),
         ({"unique_key": ""}, r"unique_key: .* names nothing"),
-        ({"since": datetime(2026, 1, 2)}, r"since: .* has no time zone"),
+        ({"since": NOON.replace(tzinfo=None)}, r"since: .* has no time zone"),
         ({"until": 5}, r"until: 5 is not a datetime"),
         ({"queu": "mail"}, r"queu: unknown key. Did you mean 'queue'\?"),
     ],

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from omniq.errors import ConfigError, TaskNotFoundError
 from omniq.models.status import TaskStatus, TaskView
 
@@ -79,7 +80,7 @@ async def test_tasks_can_be_read_one_by_one(app):
 
 @pytest.mark.parametrize("limit", [-1, 1.5, "all", True])
 async def test_a_limit_is_a_number(memory, limit):
-    with pytest.raises(ConfigError, match="limit: .* is not a number of records"):
+    with pytest.raises(ConfigError, match=r"limit: .* is not a number of records"):
         await memory.list_tasks(limit=limit)
 
 
@@ -91,7 +92,7 @@ async def test_a_listing_has_results(app):
 
 
 async def test_a_task_that_is_not_there(app):
-    with pytest.raises(TaskNotFoundError, match="No task has the id 'nobody'"):
+    with pytest.raises(TaskNotFoundError, match="No task has the id"):
         await app.get_task("nobody")
     with pytest.raises(TaskNotFoundError):
         await app.get_result("nobody")
@@ -99,10 +100,10 @@ async def test_a_task_that_is_not_there(app):
         await app.wait_result("nobody", 5)
 
 
-async def test_an_expired_task_is_reported_as_such_before_anybody_swept(app):
+async def test_an_expired_task_is_reported_as_such_before_anybody_swept(app, until):
     job = await app.enqueue(add, expires_in=0.001)
-    while not (task := await app.get_task(job)).is_expired:
-        await asyncio.sleep(0.001)
+    await until(lambda: app.count_tasks(status="expired"))
+    task = await app.get_task(job)
     assert (task.status, task.view) == (TaskStatus.PENDING, TaskView.EXPIRED)
     assert [task.id for task in await app.list_tasks(status="expired")] == [job.id]
     result = await app.get_result(job)
@@ -135,11 +136,10 @@ async def test_a_result_outlives_its_task(app):
     assert await job.result(1) == 3
 
 
-async def test_waiting_is_told_and_does_not_ask(app):
+async def test_waiting_is_told_and_does_not_ask(app, until):
     async with app.worker():
         job = await app.enqueue(nap, (0.2,))
-        while (await job.status()) is not TaskStatus.RUNNING:
-            await asyncio.sleep(0.005)
+        await until(lambda: app.count_tasks(status="RUNNING"))
         assert await job.result(5) == "rested"
         told = time.time()
         ended = (await job.task()).completed_at.timestamp()
@@ -192,7 +192,8 @@ async def test_events_can_be_followed(app):
         async for event in app.tail_events(types=["ENQUEUED"], after=(await app.events())[-1].position):
             seen.append(event.task_id)
             if len(seen) == count:
-                return seen
+                break
+        return seen
 
     await app.enqueue(other)
     following = asyncio.ensure_future(follow(3))

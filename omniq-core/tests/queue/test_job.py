@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from omniq import AsyncOmniQ
 from omniq.errors import ConfigError, TaskFailedError, TaskNotFoundError
 from omniq.models.status import TaskStatus
@@ -49,7 +50,7 @@ def test_the_repr_tells_whether_it_is_new():
 
 @pytest.mark.parametrize("task", [None, "", 5, object(), {"id": "x"}])
 def test_what_names_no_task_is_refused(task):
-    with pytest.raises(ConfigError, match="names no task. Give an id, a Job or a Task"):
+    with pytest.raises(ConfigError, match=r"names no task\. Give an id, a Job or a Task"):
         id_of(task)
 
 

@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
 from omniq.errors import ConfigError
 from omniq.queue.naming import calling_module, path_of, split_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def plain() -> None: ...

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from omniq.errors import ConfigError
 from omniq.queue.options import TaskOptions, parse_options
 
@@ -53,7 +54,7 @@ def test_options_are_converted(given, fields):
         ({"timeout": "soon"}, r"timeout: 'soon' is not a duration"),
         ({"expires_in": 0}, r"expires_in: 0 is no time at all"),
         ({"delay": "never"}, r"delay: 'never' would never start"),
-        ({"eta": datetime(2026, 1, 2)}, r"eta: datetime.datetime\(2026, 1, 2, 0, 0\) has no time zone"),
+        ({"eta": NOON.replace(tzinfo=None)}, r"eta: datetime.datetime\(2026, 1, 2, 12, 0\) has no time zone"),
         ({"eta": 5}, r"eta: 5 is not a datetime. Give one with a time zone, or delay="),
         ({"interval": 60}, r"interval: 60 could be seconds or milliseconds. .* timedelta\(seconds=60\)"),
         ({"interval": "1h"}, r"interval: '1h' is not an interval. Give a datetime.timedelta"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
+
 from omniq.errors import (
     ResultExpiredError,
     SerializationError,
@@ -96,9 +97,7 @@ def test_a_failed_task_raises_with_the_remote_traceback():
         value_of(outcome(head(FAILED), stored(FAILED, error=error.to_json())))
     raised = caught.value
     assert (raised.task_id, raised.error_type, raised.error_message) == ("t", "shop.StockError", "sold out")
-    assert str(raised) == (
-        "Task t failed: shop.StockError: sold out\n\nTraceback in the worker:\nTraceback: line 5\n"
-    )
+    assert str(raised) == ("Task t failed: shop.StockError: sold out\n\nTraceback in the worker:\nTraceback: line 5\n")
 
 
 def test_a_task_that_failed_without_a_run_raises_with_the_reason():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from omniq.errors import ConnectionLostError, OutcomeUnknownError, StorageError
 from omniq.queue.patience import persist
 

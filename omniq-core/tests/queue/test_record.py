@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
+
 from omniq.models.record import TaskBody, TaskRecord, TaskSpec
 from omniq.models.result import ResultRecord
 from omniq.models.status import TaskStatus, TaskView

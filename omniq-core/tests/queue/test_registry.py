@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 import pytest
+
 from omniq.errors import ConfigError, ForbiddenFunctionError, UnknownFunctionError
 from omniq.queue.naming import path_of
 from omniq.queue.registry import TaskDefinition, TaskRegistry, resolve_run_in

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import attrs
 import pytest
+
 from omniq.errors import ConfigError, SerializationError
 from omniq.models.record import TaskBody, TaskSpec
 from omniq.queue.options import TaskOptions

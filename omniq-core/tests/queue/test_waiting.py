@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+
 from omniq.errors import ConnectionLostError, StorageError
 from omniq.models.status import TaskStatus
 from omniq.queue.waiting import DoneWaiter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omniq.app.forking import after_fork
 from omniq.app.lifespan import Lifespans
@@ -12,8 +12,6 @@ from omniq.storage.factory import create_stores, make_plan
 from omniq.storage.plugins import load_backend, load_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     import pluggy
 
     from omniq.models.config import OmniQConfig
@@ -59,9 +57,14 @@ class StoreAccess:
             before_enqueue=self._before_enqueue if has_hook else None,
         )
 
-    def _before_enqueue(self, spec: TaskSpec) -> list[Awaitable[None] | None]:
-        answers: list[Awaitable[None] | None] = self.plugins.hook.omniq_before_enqueue(spec=spec, app=self._app)
-        return answers
+    async def _before_enqueue(self, spec: TaskSpec) -> None:
+        # One after the other, so that each plugin sees what those before it changed, and none is left waiting for
+        # its turn when another one refuses the task.
+        given = {"spec": spec, "app": self._app}
+        for plugin in reversed(self.plugins.hook.omniq_before_enqueue.get_hookimpls()):
+            answer: Any = plugin.function(*(given[name] for name in plugin.argnames))
+            if answer is not None:
+                await answer
 
     def _forget(self) -> None:
         """Leave everything to the parent process, also what backends keep for as long as a plan lives."""

@@ -52,7 +52,8 @@ class Portal:
         """
         refuse_in_loop(getattr(func, "__name__", "this"))
         with self._lock:  # so that the loop knows of the call before it hears of its end
-            future = asyncio.run_coroutine_threadsafe(func(*args, **kwargs), self._started())
+            loop = self._started()
+            future = asyncio.run_coroutine_threadsafe(func(*args, **kwargs), loop)
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -101,6 +102,8 @@ class Portal:
 
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
+            if _exiting.is_set():
+                raise StoreClosedError("The program is ending; use the application before that.")
             ready = threading.Event()
             self._thread = threading.Thread(target=self._run, args=(ready,), name="omniq-portal", daemon=True)
             self._thread.start()
@@ -151,6 +154,7 @@ def refuse_in_loop(name: str) -> None:
 
 
 _portals: weakref.WeakSet[Portal] = weakref.WeakSet()
+_exiting = threading.Event()
 
 
 def _close_all() -> None:
@@ -158,6 +162,12 @@ def _close_all() -> None:
         portal.close()
 
 
-# The hooks of atexit run after the interpreter has ended its thread pools and refuses to start threads; closing a
-# store may need both.
-getattr(threading, "_register_atexit", atexit.register)(_close_all)
+def _close_for_good() -> None:
+    _exiting.set()
+    _close_all()
+
+
+# What the main thread left open is closed as soon as it ends, while stores can still start threads. Other threads may go
+# on until they have ended too, and then what they left open is closed.
+getattr(threading, "_register_atexit", lambda _: None)(_close_all)
+atexit.register(_close_for_good)

@@ -37,7 +37,7 @@ class Connection:
         stores: Opened in this event loop; `close` closes them.
         serializers: Decode what comes back.
         serializer: Encodes what is enqueued.
-        before_enqueue: Calls the plugins' hook with a specification; None if no plugin has it.
+        before_enqueue: Shows a specification to the plugins; None if none of them wants to see it.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Connection:
         *,
         serializers: SerializerRegistry,
         serializer: Serializer,
-        before_enqueue: Callable[[TaskSpec], list[Awaitable[None] | None]] | None = None,
+        before_enqueue: Callable[[TaskSpec], Awaitable[None]] | None = None,
     ) -> None:
         self.stores = stores
         self.queue = stores.task_queue
@@ -65,9 +65,7 @@ class Connection:
             return
         for spec in specs:
             spec.body.headers = dict(spec.body.headers)  # shared with other tasks until now
-            for answer in hook(spec):
-                if answer is not None:
-                    await answer
+            await hook(spec)
 
     async def write(self, specs: Sequence[TaskSpec]) -> list[Enqueued]:
         """Enqueue in one call, again with the same ids if the reply was lost or the store cannot be reached."""
