@@ -28,7 +28,7 @@ _UNWIND_S = 1.0
 """How long cancelled coroutines may take to clean up after themselves before their tasks are handed back anyway."""
 _CLAIM_S = 5.0
 _ECHO_S = 0.3
-"""A signal so soon after another is its echo: some tools send it to the process and to its process group."""
+"""The same signal again so soon is an echo: some tools send it to the process and to its process group."""
 
 
 async def drain(
@@ -91,7 +91,8 @@ def install_signal_handlers(worker: _Stoppable) -> Callable[[], None]:
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    received, latest = 0, float("-inf")
+    received = 0
+    latest: dict[int, float] = {}
     former: dict[int, Any] = {}
 
     def restore() -> None:
@@ -101,11 +102,11 @@ def install_signal_handlers(worker: _Stoppable) -> Callable[[], None]:
 
     def handle(number: int, _: FrameType | None) -> None:
         # Plain handlers rather than the loop's: they run even while a task blocks the loop.
-        nonlocal received, latest
+        nonlocal received
         now = time.monotonic()
-        if now - latest < _ECHO_S:
+        if now - latest.get(number, float("-inf")) < _ECHO_S:
             return
-        latest = now
+        latest[number] = now
         received += 1
         if received > 2:  # noqa: PLR2004 - graceful, now, by force
             signal.signal(number, signal.SIG_DFL)
