@@ -57,9 +57,7 @@ def test_a_thread_uses_it_while_the_program_ends(run_script, tmp_path):
 
 
 def test_a_program_with_a_worker_beside_it(run_script, tmp_path):
-    out = run_script(
-        PROGRAM + "app = OmniQ()\nwith app.worker():\n    print(app.enqueue(add, (1, 2)).result(10))\n"
-    )
+    out = run_script(PROGRAM + "app = OmniQ()\nwith app.worker():\n    print(app.enqueue(add, (1, 2)).result(10))\n")
     assert (out, count(tmp_path)) == ("3\n", 1)
 
 
@@ -77,11 +75,16 @@ def test_it_is_used_very_late(run_script, tmp_path, place):
         if place == "atexit"
         else "class Late:\n    def __del__(self):\n        app.count_tasks()\nlate = Late()\n"
     )
-    run_script(PROGRAM + "app = OmniQ()\napp.enqueue(add)\n" + late.replace("app.count_tasks()", "count()") + """
+    run_script(
+        PROGRAM
+        + "app = OmniQ()\napp.enqueue(add)\n"
+        + late.replace("app.count_tasks()", "count()")
+        + """
 def count():
     try:
         app.count_tasks()
     except Exception as error:
         print(type(error).__name__)
-""")
+"""
+    )
     assert count(tmp_path) == 1

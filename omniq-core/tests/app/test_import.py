@@ -3,10 +3,22 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import omniq
 import pytest
 
-DRIVERS = ("sqlite3", "aiosqlite", "redis", "asyncpg", "nats", "fsspec", "omniq_sqlite", "omniq_memory", "click", "rich")
+import omniq
+
+DRIVERS = (
+    "sqlite3",
+    "aiosqlite",
+    "redis",
+    "asyncpg",
+    "nats",
+    "fsspec",
+    "omniq_sqlite",
+    "omniq_memory",
+    "click",
+    "rich",
+)
 
 
 def python(code: str) -> str:

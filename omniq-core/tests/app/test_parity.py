@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
+
 from omniq import AsyncOmniQ, Job, OmniQ, SyncJob
 from omniq.queue.task import AsyncTaskHandle, SyncTaskHandle
 
@@ -17,7 +18,9 @@ def public(kind: type) -> dict[str, object]:
 
 
 def shape(member) -> list[tuple[str, object, object]]:
-    return [(name, parameter.kind, parameter.default) for name, parameter in inspect.signature(member).parameters.items()]
+    return [
+        (name, parameter.kind, parameter.default) for name, parameter in inspect.signature(member).parameters.items()
+    ]
 
 
 @pytest.mark.parametrize(("kind", "twin"), PAIRS)
@@ -58,5 +61,7 @@ def test_what_waits_is_a_coroutine_function_in_one_and_none_in_the_other():
 def test_no_class_of_a_facade_has_more_than_twelve_public_methods():
     for facade in (AsyncOmniQ, OmniQ):
         for part in facade.__mro__:
-            own = [name for name, member in vars(part).items() if not name.startswith("_") and inspect.isfunction(member)]
+            own = [
+                name for name, member in vars(part).items() if not name.startswith("_") and inspect.isfunction(member)
+            ]
             assert len(own) <= 12, (part, own)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from omniq import OmniQ, TaskStatus
 from omniq.errors import ConfigError, StoreClosedError, SyncInAsyncError, TaskFailedError
 from omniq.queue.job import SyncJob

@@ -167,7 +167,7 @@ def _close_for_good() -> None:
     _close_all()
 
 
-# What the main thread left open is closed as soon as it ends, while stores can still start threads. Other threads may go
-# on until they have ended too, and then what they left open is closed.
+# What the main thread left open is closed as soon as it ends, while stores can still start threads. Other threads may
+# go on until they have ended too, and then what they left open is closed.
 getattr(threading, "_register_atexit", lambda _: None)(_close_all)
 atexit.register(_close_for_good)

@@ -52,7 +52,15 @@ class SyncProducer(Blocking):
     @overload
     def enqueue(
         self,
-        func: TaskHandle[..., R] | Callable[..., Coroutine[Any, Any, R]],
+        func: TaskHandle[..., R],
+        args: list[Any] | tuple[Any, ...] = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        **options: Unpack[CallArguments],
+    ) -> SyncJob[R]: ...
+    @overload
+    def enqueue(
+        self,
+        func: Callable[..., Coroutine[Any, Any, R]],
         args: list[Any] | tuple[Any, ...] = ...,
         kwargs: Mapping[str, Any] | None = ...,
         **options: Unpack[CallArguments],

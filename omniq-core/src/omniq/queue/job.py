@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "JobClient", "JobReference", "SyncJob", "SyncJobClient", "TaskRef", "id_of"]
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class JobReference:
@@ -115,7 +115,7 @@ class SyncJobClient(Protocol):
         ...
 
 
-class Job(JobReference, Generic[R]):
+class Job(JobReference, Generic[R_co]):
     """A task that `AsyncOmniQ` enqueued; `R` is what its function returns."""
 
     __slots__ = ("_client",)
@@ -125,7 +125,7 @@ class Job(JobReference, Generic[R]):
         self.created = created
         self._client = client
 
-    async def result(self, timeout: float | None = None) -> R:
+    async def result(self, timeout: float | None = None) -> R_co:
         """Wait until the task has ended and return what its function returned.
 
         Args:
@@ -138,7 +138,7 @@ class Job(JobReference, Generic[R]):
             TaskNotFoundError: There is no such task (any more).
             TimeoutError: The time ran out.
         """
-        value: R = await self._client.wait_result(self, timeout)
+        value: R_co = await self._client.wait_result(self, timeout)
         return value
 
     async def task(self) -> Task:
@@ -167,7 +167,7 @@ class Job(JobReference, Generic[R]):
         return await self._client.events(self)
 
 
-class SyncJob(JobReference, Generic[R]):
+class SyncJob(JobReference, Generic[R_co]):
     """A task that `OmniQ` enqueued; `R` is what its function returns."""
 
     __slots__ = ("_client",)
@@ -177,7 +177,7 @@ class SyncJob(JobReference, Generic[R]):
         self.created = created
         self._client = client
 
-    def result(self, timeout: float | None = None) -> R:
+    def result(self, timeout: float | None = None) -> R_co:
         """Wait until the task has ended and return what its function returned.
 
         Args:
@@ -190,7 +190,7 @@ class SyncJob(JobReference, Generic[R]):
             TaskNotFoundError: There is no such task (any more).
             TimeoutError: The time ran out.
         """
-        value: R = self._client.wait_result(self, timeout)
+        value: R_co = self._client.wait_result(self, timeout)
         return value
 
     def task(self) -> Task:

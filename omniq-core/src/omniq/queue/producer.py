@@ -44,7 +44,15 @@ class Producer(Client):
     @overload
     async def enqueue(
         self,
-        func: TaskHandle[..., R] | Callable[..., Coroutine[Any, Any, R]],
+        func: TaskHandle[..., R],
+        args: list[Any] | tuple[Any, ...] = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        **options: Unpack[CallArguments],
+    ) -> Job[R]: ...
+    @overload
+    async def enqueue(
+        self,
+        func: Callable[..., Coroutine[Any, Any, R]],
         args: list[Any] | tuple[Any, ...] = ...,
         kwargs: Mapping[str, Any] | None = ...,
         **options: Unpack[CallArguments],
