@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import sys
 import threading
 import time
 
@@ -236,3 +237,13 @@ async def test_health_tells_what_the_worker_does(memory_shop, until, state):
         gate.set()
     assert (health.unsettled, health.last_claim_at is not None) == (0, True)
     assert worker.health().state == "stopped"
+
+
+async def test_threads_switch_promptly_while_a_worker_runs(memory_shop):
+    before = sys.getswitchinterval()
+    async with memory_shop.worker():
+        await asyncio.sleep(0.01)
+        async with memory_shop.worker():
+            await asyncio.sleep(0.01)
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before

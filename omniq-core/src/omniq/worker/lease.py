@@ -83,11 +83,6 @@ class LeaseKeeper:
         self._urgent: set[str] = set()
         self._fenced = False
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the thread was started."""
-        return self._thread is not None
-
     def start(self) -> None:
         """Start the thread, once."""
         if self._thread is None:

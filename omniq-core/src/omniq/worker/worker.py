@@ -21,6 +21,7 @@ from omniq.worker.scheduler import Scheduler
 from omniq.worker.settling import Settler
 from omniq.worker.shutdown import drain
 from omniq.worker.sweeper import Sweeper
+from omniq.worker.switching import prompt_switching
 from omniq.worker.wrapping import Wrappers
 
 if TYPE_CHECKING:
@@ -100,8 +101,16 @@ class Worker:
         """
         if self._loop is not None:
             raise RuntimeError(f"{self!r} was started before; make another one with app.worker().")
-        loop = self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         stores = self._given_stores if isinstance(self._given_stores, Stores) else await self._given_stores()
+        with prompt_switching():
+            await self._work(self._loop, stores)
+        if self._failure is not None:
+            raise self._failure
+        return self._roster.report()
+
+    async def _work(self, loop: asyncio.AbstractEventLoop, stores: Stores) -> None:
+        """Start everything, wait for the end, and end everything in its order."""
         crew = Crew(self._crew_failed)
         settler = Settler(stores, self._roster, self.options, self._config.serializer, self._settled)
         self._build(loop, stores, settler)
@@ -115,39 +124,37 @@ class Worker:
         claiming.add_done_callback(lambda _: self._stop.set())
         if self._stop_wanted:
             self._obey()
-        cancelled: asyncio.CancelledError | None = None
         try:
             await self._stop.wait()
-        except asyncio.CancelledError as error:
-            cancelled = error
+        except asyncio.CancelledError:
             self._hurry.set()
-        try:
-            await drain(
-                claimer=claimer,
-                claiming=claiming,
-                executor=executor,
-                settler=settler,
-                roster=self._roster,
-                options=self.options,
-                hurry=self._hurry,
-            )
+            raise
         finally:
-            await crew.dismiss()
-            with contextlib.suppress(Exception):  # another worker carries what is left
-                if relay.is_needed:
-                    async with asyncio.timeout(self.options.lease_ms / 1000):
-                        await relay.flush()
-                if observer is not None:
-                    await observer.catch_up()
-            executor.close()
-            if lease.is_running:
+            try:
+                await drain(
+                    claimer=claimer,
+                    claiming=claiming,
+                    executor=executor,
+                    settler=settler,
+                    roster=self._roster,
+                    options=self.options,
+                    hurry=self._hurry,
+                )
+            finally:
+                await crew.dismiss()
+                await self._pass_on(relay, observer)
+                executor.close()
                 await lease.stop()
-            self._ended = True
-        if cancelled is not None:
-            raise cancelled
-        if self._failure is not None:
-            raise self._failure
-        return self._roster.report()
+                self._ended = True
+
+    async def _pass_on(self, relay: Relay, observer: Observer | None) -> None:
+        """Carry the last events; another worker carries what fails here."""
+        with contextlib.suppress(Exception):
+            if relay.is_needed:
+                async with asyncio.timeout(self.options.lease_ms / 1000):
+                    await relay.flush()
+            if observer is not None:
+                await observer.catch_up()
 
     def stop(self, *, now: bool = False) -> None:
         """Stop; from any thread, at any time, also before `run`.
