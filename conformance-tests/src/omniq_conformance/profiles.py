@@ -40,7 +40,7 @@ PROFILES: Mapping[str, Profile] = {
         name="smoke", queue_programs=20, role_programs=20, histories=1, tasks=40, ordered_tasks=2, large_payload=65_536
     ),
     "pr": Profile(
-        name="pr", queue_programs=80, role_programs=40, histories=3, tasks=40, ordered_tasks=3, large_payload=1_048_576
+        name="pr", queue_programs=75, role_programs=40, histories=2, tasks=40, ordered_tasks=3, large_payload=1_048_576
     ),
     "nightly": Profile(
         name="nightly",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from omniq_conformance.programs.events_machine import EVENTS_SOMETIMES, events_programs
-from omniq_conformance.programs.family import drawn, require, run_programs
+from omniq_conformance.programs.events_machine import EVENTS_SOMETIMES
+from omniq_conformance.programs.family import require, run_programs
+from omniq_conformance.programs.pools import pool
 from omniq_conformance.programs.program import Program
-from omniq_conformance.programs.queue_generator import ALL_TEMPLATES, queue_programs
+from omniq_conformance.programs.queue_generator import ALL_TEMPLATES
 from omniq_conformance.programs.queue_watch import QUEUE_SOMETIMES, RELAY_SOMETIMES
-from omniq_conformance.programs.results_machine import RESULTS_SOMETIMES, results_programs
-from omniq_conformance.programs.schedules_machine import FIRING_SOMETIMES, SCHEDULES_SOMETIMES, schedules_programs
+from omniq_conformance.programs.results_machine import RESULTS_SOMETIMES
+from omniq_conformance.programs.schedules_machine import FIRING_SOMETIMES, SCHEDULES_SOMETIMES
 from omniq_conformance.registry import Trial, case, register
 from omniq_conformance.space import Mode
 
@@ -29,29 +30,28 @@ _ENOUGH = 40
 @case("OQ-Q-0101", modes=BOTH)
 def random_queue_programs(trial: Trial) -> None:
     """Whatever is done to a task queue, every answer and every stored record is that of the contract."""
-    seen = run_programs(drawn(queue_programs, trial.mode, trial.profile.queue_programs, trial.seed), trial.harness)
+    seen = run_programs(pool("queue", trial.mode, trial.profile.queue_programs, trial.seed), trial.harness)
     _require(trial, seen, QUEUE_SOMETIMES | (RELAY_SOMETIMES if trial.mode is Mode.SEPARATE else frozenset()))
 
 
 @case("OQ-R-0101")
 def random_result_programs(trial: Trial) -> None:
     """The latest outcome of a task is kept, exactly for its time to live."""
-    seen = run_programs(drawn(results_programs, trial.mode, trial.profile.role_programs, trial.seed), trial.harness)
+    seen = run_programs(pool("results", trial.mode, trial.profile.role_programs, trial.seed), trial.harness)
     _require(trial, seen, RESULTS_SOMETIMES)
 
 
 @case("OQ-E-0101")
 def random_event_programs(trial: Trial) -> None:
     """Events are kept once, in the order of their appending, and found by position and filter."""
-    seen = run_programs(drawn(events_programs, trial.mode, trial.profile.role_programs, trial.seed), trial.harness)
+    seen = run_programs(pool("events", trial.mode, trial.profile.role_programs, trial.seed), trial.harness)
     _require(trial, seen, EVENTS_SOMETIMES)
 
 
 @case("OQ-S-0101", modes=BOTH)
 def random_schedule_programs(trial: Trial) -> None:
     """Every change of a schedule is a compare-and-set on its version; a joined queue fires in the same step."""
-    programs = drawn(schedules_programs, trial.mode, trial.profile.role_programs, trial.seed)
-    seen = run_programs(programs, trial.harness)
+    seen = run_programs(pool("schedules", trial.mode, trial.profile.role_programs, trial.seed), trial.harness)
     _require(trial, seen, SCHEDULES_SOMETIMES | (FIRING_SOMETIMES if trial.mode is Mode.JOINED else frozenset()))
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +18,9 @@ from omniq.models.status import TaskStatus
 from omniq.storage.capabilities import Durability
 from omniq_conformance.cases.limits import refused
 from omniq_conformance.cases.specimens import T0, claim, event, outcome, spec, start
+from omniq_conformance.forking import FORKED
 from omniq_conformance.outcomes import UnverifiedError
+from omniq_conformance.references import reference_to
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode, Stores
 
@@ -160,6 +166,24 @@ async def nothing_leaks(trial: Trial) -> None:
             left.append(_left())
         # Thread pools and caches may still grow in the first rounds.
         assert left[-1] == left[7]
+
+
+@case("OQ-X-0904")
+def forked_children(trial: Trial) -> None:
+    """After a fork the parent's storages refuse the child's calls, and the parent goes on."""
+    if not hasattr(os, "fork"):
+        msg = "This system has no fork."
+        raise UnverifiedError(msg)
+    order = json.dumps({"harness": reference_to(trial.harness), "namespace": trial.space().name})
+    done = subprocess.run(  # noqa: S603 - this interpreter with a module of this package
+        [sys.executable, "-m", "omniq_conformance.forking", order],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert (done.returncode, done.stdout) == (0, FORKED), done.stderr
 
 
 async def _use(stores: Stores, id: str) -> None:

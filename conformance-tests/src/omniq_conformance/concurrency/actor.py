@@ -145,7 +145,7 @@ class Actor:
         rng = self._rng
         grant = self._held.pop(rng.randrange(len(self._held)))
         self._past.append(grant)
-        match rng.choice(["complete"] * 8 + ["retry"] * 3 + ["fail", "release", "release", "beat", "beat", "abandon"]):
+        match rng.choice(["complete"] * 8 + ["retry", "abandon"] * 3 + ["release", "beat"] * 2 + ["fail"]):
             case "complete":
                 await self._complete([grant])
             case "retry":

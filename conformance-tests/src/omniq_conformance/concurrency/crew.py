@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import attrs
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
     from omniq_conformance.concurrency.history import Plan
 
-__all__ = ["coroutines", "handles", "processes", "threads"]
+__all__ = ["GO", "READY", "act_alone", "coroutines", "handles", "processes", "threads"]
+
+READY, GO = "ready\n", "go\n"
+"""What a child says once it can begin, and what it is told then."""
 
 _PATIENCE = 60.0
 
@@ -53,13 +57,14 @@ async def threads(space: Space, plan: Plan) -> list[Operation]:
     return [operation for operations in found for operation in operations]
 
 
-def act_alone(space: Space, name: str, plan: Plan) -> list[Operation]:
-    """Run one actor on a handle of its own, in an event loop of its own."""
+def act_alone(space: Space, name: str, plan: Plan, begin: Callable[[], object] = lambda: None) -> list[Operation]:
+    """Run one actor on a handle of its own, in an event loop of its own; `begin` is called once that is open."""
 
     async def act() -> list[Operation]:
         mine = Space(space.harness, space.mode, space.name)
         try:
             actor = Actor((await mine.open()).task_queue, name, plan)
+            begin()
             await _together([actor.run])
             return actor.operations
         finally:
@@ -69,12 +74,13 @@ def act_alone(space: Space, name: str, plan: Plan) -> list[Operation]:
 
 
 async def processes(space: Space, plan: Plan) -> list[Operation]:
-    """Give every actor a process of its own."""
-    found = await asyncio.gather(*(asyncio.to_thread(_process, space, name, plan) for name in _names(plan)))
-    return [operation for operations in found for operation in operations]
+    """Give every actor a process of its own; they begin together, once all of them are there."""
+    together = threading.Barrier(plan.actors)
+    acts = (asyncio.to_thread(_process, space, name, plan, together) for name in _names(plan))
+    return [operation for operations in await asyncio.gather(*acts) for operation in operations]
 
 
-def _process(space: Space, name: str, plan: Plan) -> list[Operation]:
+def _process(space: Space, name: str, plan: Plan, together: threading.Barrier) -> list[Operation]:
     order = {
         "harness": reference_to(space.harness),
         "namespace": space.name,
@@ -82,19 +88,38 @@ def _process(space: Space, name: str, plan: Plan) -> list[Operation]:
         "actor": name,
         "plan": attrs.asdict(plan),
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "omniq_conformance.concurrency.child"],
-        input=json.dumps(order),
-        capture_output=True,
+    with subprocess.Popen(  # noqa: S603 - this interpreter with a module of this package
+        [sys.executable, "-m", "omniq_conformance.concurrency.child", json.dumps(order)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=_PATIENCE,
-        check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    if done.returncode:
-        msg = f"The process of {name} ended with {done.returncode}:\n{done.stderr}"
+    ) as child:
+        try:
+            if child.stdout is None or child.stdout.readline() != READY:
+                together.abort()
+            elif not _begin_with_the_others(together):
+                child.kill()
+                return []
+            told, faults = child.communicate(GO, _PATIENCE)
+        except BaseException:
+            together.abort()
+            child.kill()
+            raise
+    if child.returncode:
+        msg = f"The process of {name} ended with {child.returncode}:\n{faults}"
         raise DivergenceError(msg)
-    return [Operation.from_json(line) for line in done.stdout.splitlines()]
+    return [Operation.from_json(line) for line in told.splitlines()]
+
+
+def _begin_with_the_others(together: threading.Barrier) -> bool:
+    """Wait until every process can begin; False if one of them failed, which says why."""
+    try:
+        together.wait(_PATIENCE)
+    except threading.BrokenBarrierError:
+        return False
+    return True
 
 
 async def _together(acts: list[Callable[[], Coroutine[Any, Any, None]]]) -> None:

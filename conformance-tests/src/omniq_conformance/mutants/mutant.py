@@ -11,11 +11,7 @@ from unittest.mock import patch
 import attrs
 
 from omniq_conformance.outcomes import DivergenceError
-from omniq_conformance.programs.events_machine import events_programs
-from omniq_conformance.programs.family import drawn
-from omniq_conformance.programs.queue_generator import queue_programs
-from omniq_conformance.programs.results_machine import results_programs
-from omniq_conformance.programs.schedules_machine import schedules_programs
+from omniq_conformance.programs.pools import pool
 from omniq_conformance.programs.session import execute
 from omniq_conformance.space import Mode
 
@@ -26,13 +22,6 @@ if TYPE_CHECKING:
     from omniq_conformance.profiles import Profile
 
 __all__ = ["Mutant", "mutant", "programs_to_kill"]
-
-_STRATEGIES = {
-    "queue": queue_programs,
-    "results": results_programs,
-    "events": events_programs,
-    "schedules": schedules_programs,
-}
 
 
 @attrs.frozen
@@ -85,7 +74,7 @@ def programs_to_kill(mutant: Mutant, harness: Harness, profile: Profile, *, seed
     """
     modes = [Mode.SEPARATE] if mutant.family in {"results", "events"} else [Mode.SEPARATE, Mode.JOINED]
     number = profile.queue_programs if mutant.family == "queue" else profile.role_programs
-    pools = [drawn(_STRATEGIES[mutant.family], mode, number, seed) for mode in modes]
+    pools = [pool(mutant.family, mode, number, seed) for mode in modes]
     with mutant.applied():
         for place, program in enumerate(program for together in zip(*pools, strict=True) for program in together):
             try:

@@ -27,8 +27,8 @@ __all__ = ["QUEUES", "dump", "in_order_of", "same_outcomes"]
 QUEUES = ("a", "b")
 """The names of queues that programs use."""
 
-_PAGES = {False: 2, True: 5}
-"""How many records a page has, ascending and descending."""
+_PAGES = 4
+"""Into how many pages, of at least two records, the whole is split."""
 
 
 def dump(model: TaskQueueModel, results: ResultsModel | None, steps: Mapping[str, int], now: int) -> Iterator[Step]:
@@ -58,10 +58,10 @@ def dump(model: TaskQueueModel, results: ResultsModel | None, steps: Mapping[str
 
 
 def _pages(model: TaskQueueModel, now: int, *, desc: bool) -> Iterator[Step]:
-    after = None
+    after, limit = None, max(2, len(model.store.records) // _PAGES)
     while True:
-        page = model.list(after=after, limit=_PAGES[desc], desc=desc, now=now)
-        kwargs = {"after": after, "limit": _PAGES[desc], "desc": desc, "now": now}
+        page = model.list(after=after, limit=limit, desc=desc, now=now)
+        kwargs = {"after": after, "limit": limit, "desc": desc, "now": now}
         yield Call("task_queue", "list", (), kwargs, page)
         if not page:
             return

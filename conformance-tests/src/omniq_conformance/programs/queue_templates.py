@@ -57,7 +57,7 @@ def put(id: str, queue: str, **fields: Any) -> Op:
     return op("enqueue", specs=[{"id": id, "queue": queue, **fields}])
 
 
-def claim(queue: str, limit: int = 9, worker: str = "w0", lease: int = LEASE) -> Op:
+def claim(queue: str, limit: int = 50, worker: str = "w0", lease: int = LEASE) -> Op:
     """Claim from one queue."""
     return op("claim", queues=[queue], limit=limit, worker=worker, lease=lease)
 

@@ -209,3 +209,10 @@ def outbox_relay(t: str, u: str, q: str) -> Sequence[Op]:
         acknowledge_all(),
         op("ack", skip=0, number=1),
     ]
+
+
+@template("OQ-Q-0169", "event COMPLETED")
+def relays_that_die_before_their_ack(t: str, u: str, q: str) -> Sequence[Op]:
+    """An entry that was relayed and not acknowledged is relayed again, and is one event all the same."""
+    dying, whole = op("relay", number=3, ack=False), op("relay", number=1000)
+    return [put(t, q), dying, claim(q), dying, complete(t), op("reopen"), whole, put(u, q), cancel(u), whole, whole]
