@@ -12,7 +12,7 @@ from omniq.errors import ConnectionLostError
 from omniq.worker import current_task
 
 
-async def test_a_blocked_loop_does_not_lose_its_task(shop):
+async def test_a_blocked_loop_does_not_lose_its_task(shop, caplog):
     starts = []
     started, stop = threading.Event(), threading.Event()
 
@@ -45,6 +45,8 @@ async def test_a_blocked_loop_does_not_lose_its_task(shop):
         await other
     assert starts == [1]
     assert await shop.state(task_id) == "COMPLETED"
+    (warning,) = [record.getMessage() for record in caplog.records if "has been blocked" in record.getMessage()]
+    assert "time.sleep(2.5)" in warning
 
 
 async def test_a_claim_whose_reply_the_blocked_loop_cannot_read_is_kept(shop, until):

@@ -138,6 +138,18 @@ async def test_a_timeout_kills_the_process_and_the_next_task_gets_a_new_one(proc
     assert (await shop.value(fine))[0] == 3
 
 
+async def test_a_timeout_counts_from_the_call_and_not_from_the_claim(process_shop, tmp_path):
+    """Four tasks of 0.4 s share one process that has to start first; each may take 1 s."""
+    shop = process_shop
+    ids = [
+        await shop.enqueue("sleep", str(tmp_path / f"pid{i}"), 0.4, max_attempts=1, body={"timeout_ms": 1000})
+        for i in range(4)
+    ]
+    report = await shop.work(processes=1)
+    assert (report.completed, report.failed) == (4, 0)
+    assert [await shop.value(task_id) for task_id in ids] == ["slept"] * 4
+
+
 async def test_a_cancel_kills_the_process(process_shop, tmp_path, until):
     shop = process_shop
     task_id = await shop.enqueue("sleep", str(tmp_path / "pid"), 60)
@@ -197,7 +209,7 @@ async def test_the_children_die_with_a_worker_that_is_killed(tmp_path, jobs, unt
             if __name__ == "__main__":
                 grant = Grant("t", Token(1, 1, "n"), 1, 1, "q", 0, 0, 0, 0, TaskBody(func="sleep"))
                 arguments = Run(grant, None, 0.0), process_jobs.sleep, [{str(tmp_path / "pid")!r}, 60], {{}}
-                threading.Thread(target=_Child().call, args=arguments, daemon=True).start()
+                threading.Thread(target=_Child(lambda _: None).call, args=arguments, daemon=True).start()
                 time.sleep(60)
         """)
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from omniq.models.record import Grant
 
-__all__ = ["Answer", "Note", "Order", "RemoteError", "RemoteTaskError", "remote_error", "serve"]
+__all__ = ["Answer", "Begun", "Note", "Order", "RemoteError", "RemoteTaskError", "remote_error", "serve"]
 
 _MARK = "__omniq_remote__"
 
@@ -40,6 +40,10 @@ class Order(NamedTuple):
     args: Any
     kwargs: dict[str, Any]
     grant: Grant
+
+
+class Begun(NamedTuple):
+    """The child has started and is about to call the function: the timeout counts from here."""
 
 
 class Note(NamedTuple):
@@ -93,6 +97,9 @@ class _ChildDesk:
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self._pipe = pipe
 
+    def begun(self) -> None:
+        self._pipe.send_bytes(pickle.dumps(Begun()))
+
     def note(self, run: Run, text: str) -> None:
         del run
         self._pipe.send_bytes(pickle.dumps(Note(text)))
@@ -135,6 +142,7 @@ def _obey(data: bytes, desk: _ChildDesk) -> Answer:
         order: Order = pickle.loads(data)  # noqa: S301 - the worker wrote it
         func = _find(order.module, order.qualname)
         log_subject.set(Run(order.grant, desk, 0.0))
+        desk.begun()
         return Answer(_pickle(func(*order.args, **order.kwargs)))
     except BaseException as error:  # noqa: BLE001 - SystemExit in a task is the task's failure
         trace = error.__traceback__

@@ -77,7 +77,7 @@ class Executor:
         self._planner = Planner(registry, options.unknown_task_grace_ms, has_wrappers=wrappers is not None)
         self._deadlines = Deadlines(loop, self._deadline_came)
         self._threads = ThreadPool(loop, self._thread_ended)
-        self._processes = ProcessPool(options.processes, self._threads)
+        self._processes = ProcessPool(options.processes, self._threads, self._process_begun)
 
     # Starting
 
@@ -135,9 +135,9 @@ class Executor:
         else:
             self._start_elsewhere(run, plan, args, kwargs)
 
-    def _watch(self, run: Run, task: Task[None]) -> None:
+    def _watch(self, run: Run, task: Task[None] | None) -> None:
         run.task = task
-        if run.deadline is not None:
+        if not run.ended:
             self._deadlines.add(run)
 
     async def _drive(self, run: Run, func: Callable[..., Any], args: list[Any]) -> None:
@@ -176,12 +176,18 @@ class Executor:
             self._failed(run, error)
             return
         context = copy_context()
-        if plan.run_in == "thread":
-            self._threads.submit(run, context, partial(plan.func, *args, **kwargs))
-        else:
+        if plan.run_in == "process":
+            run.deadline = None  # it counts from the call, and before that come a free process and its imports
             self._processes.submit(run, context, plan.func, args, kwargs)
-        if run.deadline is not None:
+        else:
+            self._threads.submit(run, context, partial(plan.func, *args, **kwargs))
             self._deadlines.add(run)
+
+    def _process_begun(self, run: Run) -> None:
+        timeout_ms = run.grant.body.timeout_ms
+        if timeout_ms is not None:
+            run.deadline = time.monotonic() + timeout_ms / 1000
+            self._loop.call_soon_threadsafe(self._watch, run, None)
 
     # Ending
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 import time
+import traceback
 from typing import TYPE_CHECKING, Protocol
 
 from omniq.worker.retrying import Backoff, Contact
@@ -24,6 +26,8 @@ __all__ = ["FENCE_FRACTION", "LeaseKeeper", "LeaseListener"]
 
 FENCE_FRACTION = 0.85
 """After this part of a lease without a renewal the worker stops the task, before anybody else may start it."""
+
+_FRAMES = 4
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +86,9 @@ class LeaseKeeper:
         self._ended = asyncio.Event()
         self._urgent: set[str] = set()
         self._fenced = False
+        self._loop_thread = threading.get_ident()
+        self._pinged_at: float | None = None
+        self._is_blocked = False
 
     def start(self) -> None:
         """Start the thread, once."""
@@ -145,7 +152,7 @@ class LeaseKeeper:
     async def _renew_for_ever(self, sibling: TaskQueue, backoff: Backoff) -> None:
         """Renew at every beat until stopped; raise when the connection is better made anew."""
         while not self._stopping.is_set():
-            self._tell(self._listener.pong, time.monotonic())
+            self._ping()
             async with asyncio.timeout(self._patience()):
                 await self._renew(sibling)
             backoff.reset()
@@ -154,6 +161,29 @@ class LeaseKeeper:
                 self._fenced = False
                 self._tell(lambda: self._listener.fence(up=False))
             await self._sleep(self._beat)
+
+    def _ping(self) -> None:
+        """Measure how late the worker's loop is, and name the code that blocks it for a quarter of a lease."""
+        now, sent_at = time.monotonic(), self._pinged_at
+        if sent_at is None:
+            self._pinged_at = now
+            self._tell(self._answer, now)
+        elif now - sent_at > self._lease_ms / 4000 and not self._is_blocked:
+            self._is_blocked = True
+            frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - the documented way to another stack
+            stack = "".join(traceback.format_stack(frame)[-_FRAMES:]) if frame is not None else ""
+            _log.warning(
+                "the event loop of %s has been blocked for %.1f s; its leases are renewed, but nothing else runs. Do "
+                "not call blocking functions in coroutines, make the task a plain function instead. It is in\n%s",
+                self._name,
+                now - sent_at,
+                stack,
+            )
+
+    def _answer(self, sent_at: float) -> None:
+        self._pinged_at = None
+        self._is_blocked = False
+        self._listener.pong(sent_at)
 
     def _patience(self) -> float:
         """Return for how many seconds one call may keep this thread: until the first lease has to be given up."""

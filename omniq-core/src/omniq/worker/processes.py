@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from omniq.errors import ConfigError
-from omniq.worker.child import Answer, Note, Order, serve
+from omniq.worker.child import Answer, Begun, Note, Order, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,8 @@ _LAST_WORDS_S = 10.0
 class _Child:
     """One child process, started when it is first needed and again after it died."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun: Callable[[Run], None]) -> None:
+        self._begun = begun
         self._lock = threading.Lock()
         self._process: SpawnProcess | None = None
         self._pipe: Connection[Any, Any] | None = None
@@ -58,7 +59,9 @@ class _Child:
                 message = pickle.loads(pipe.recv_bytes())  # noqa: S301 - our own child wrote it
                 if isinstance(message, Answer):
                     return message.unwrap()
-                if isinstance(message, Note):
+                if isinstance(message, Begun):
+                    self._begun(run)
+                elif isinstance(message, Note):
                     run.desk.note(run, message.text)
         except (EOFError, OSError) as error:
             raise self._obituary() from error
@@ -124,11 +127,12 @@ class ProcessPool:
     Args:
         size: How many children there are at most.
         threads: Whose threads wait for the children.
+        begun: Called, in one of these threads, with each run when its function is about to be called.
     """
 
-    def __init__(self, size: int, threads: ThreadPool) -> None:
+    def __init__(self, size: int, threads: ThreadPool, begun: Callable[[Run], None]) -> None:
         self._threads = threads
-        self._idle = [_Child() for _ in range(size)]
+        self._idle = [_Child(begun) for _ in range(size)]
         self._all = tuple(self._idle)
         self._working: dict[Run, _Child] = {}
         self._waiting: deque[tuple[Run, Context, Callable[..., Any], Any, dict[str, Any]]] = deque()
