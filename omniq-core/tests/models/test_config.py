@@ -327,6 +327,7 @@ def test_redacted_options():
         ("Never", None),
         (0, 0),
     ],
+    ids=repr,
 )
 def test_durations(value, expected):
     assert expected == parse_seconds(value)

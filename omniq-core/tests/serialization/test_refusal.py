@@ -113,7 +113,11 @@ def test_cycles_and_depth(serializer):
         serializer.dumps(deep)
 
 
-@pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: (x,), lambda x: {1: x}, lambda x: {"k": x}])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda x: [x], lambda x: (x,), lambda x: {1: x}, lambda x: {"k": x}],
+    ids=["list", "tuple", "tagged dict", "dict"],
+)
 def test_what_is_within_the_depth_comes_back(serializer, wrap):
     value: object = 1
     for _ in range(128):
@@ -193,7 +197,7 @@ def test_pickle_round_trip():
     assert PickleSerializer(KEY.encode()).loads(serializer.dumps([1])) == [1]
 
 
-@pytest.mark.parametrize("key", [None, "", b"", "short"])
+@pytest.mark.parametrize("key", [None, "", b"", "short"], ids=repr)
 def test_pickle_needs_a_key(key):
     with pytest.raises(ConfigError, match="signing_key"):
         get_serializer("pickle", signing_key=key)
