@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from omniq.models.schedule import MisfirePolicy
-from omniq.queue.job import SyncJob
+from omniq.queue.job import SyncJob, jobs_of
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -116,7 +116,8 @@ class SyncProducer(Blocking):
         else:
             calls = list(calls)
         enqueue_many: Callable[..., Coroutine[Any, Any, list[Job[Any]]]] = self._app.enqueue_many
-        return [self._sync(job) for job in self._portal.call(enqueue_many, func, calls, **options)]
+        jobs = self._portal.call(enqueue_many, func, calls, **options)
+        return jobs_of(SyncJob, self._sync_jobs, ((job.id, job.created) for job in jobs))
 
 
 class SyncInspector(Blocking):

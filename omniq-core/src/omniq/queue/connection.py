@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from omniq.errors import LimitExceededError
+from omniq.models.record import Enqueued
 from omniq.models.task import Task
 from omniq.queue.batching import Coalescer
 from omniq.queue.ids import IdMaker
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from omniq.models.config import OmniQConfig
-    from omniq.models.record import Enqueued, TaskRecord, TaskSpec
+    from omniq.models.record import TaskRecord, TaskSpec
     from omniq.models.result import ResultRecord
     from omniq.queue.job import JobClient
     from omniq.queue.options import TaskOptions
@@ -69,7 +70,15 @@ class Connection:
 
     async def write(self, specs: Sequence[TaskSpec]) -> list[Enqueued]:
         """Enqueue in one call, again with the same ids if the reply was lost or the store cannot be reached."""
-        return await persist(lambda: self.queue.enqueue(specs))
+        attempts = 0
+
+        def attempt() -> Awaitable[list[Enqueued]]:
+            nonlocal attempts
+            attempts += 1
+            return self.queue.enqueue(specs)
+
+        answers = await persist(attempt)
+        return answers if attempts == 1 else list(map(_as_first, specs, answers))
 
     async def write_one(self, spec: TaskSpec) -> Enqueued:
         """Enqueue together with what others enqueue at the same time."""
@@ -122,6 +131,14 @@ class Connection:
                     f"{name}: {text[:60]!r}... has more than {limits.max_id_bytes} bytes of UTF-8. Give a shorter one."
                 )
                 raise LimitExceededError(msg)
+
+
+def _as_first(spec: TaskSpec, answer: Enqueued) -> Enqueued:
+    """Return what a repeated attempt would have answered as the first one.
+
+    That the task exists is because of the first, if its id was made here; if the caller chose it, nobody can tell.
+    """
+    return Enqueued(answer.id, created=True) if answer.id == spec.id and not spec.pinned else answer
 
 
 class Client(ABC):

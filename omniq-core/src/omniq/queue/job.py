@@ -9,12 +9,15 @@ from omniq.models.redaction import show
 from omniq.models.task import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from omniq.models.event import Event
     from omniq.models.record import CancelReply, RedriveReply
     from omniq.models.status import TaskStatus
 
-__all__ = ["Job", "JobClient", "JobReference", "SyncJob", "SyncJobClient", "TaskRef", "id_of"]
+__all__ = ["Job", "JobClient", "JobReference", "SyncJob", "SyncJobClient", "TaskRef", "id_of", "jobs_of"]
 
+J = TypeVar("J", "Job[Any]", "SyncJob[Any]")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -65,6 +68,24 @@ def id_of(task: TaskRef) -> str:
         return task_id
     msg = f"{show(task)} names no task. Give an id, a Job or a Task."
     raise ConfigError(msg)
+
+
+def jobs_of(kind: type[J], client: Any, answers: Iterable[tuple[str, bool]]) -> list[J]:
+    """Return one job an answer; for a bulk enqueue, of which their constructor would take a fifth of the time.
+
+    Args:
+        kind: `Job` or `SyncJob`.
+        client: The application that they ask.
+        answers: Their ids, and whether each was created.
+    """
+    new, jobs = kind.__new__, []
+    for task_id, created in answers:
+        job = new(kind)
+        job.id = task_id
+        job.created = created
+        job._client = client  # noqa: SLF001 - of a class of this module
+        jobs.append(job)
+    return jobs
 
 
 class JobClient(Protocol):

@@ -10,7 +10,7 @@ from omniq.errors import ConfigError
 from omniq.models.redaction import show
 from omniq.queue.calls import call_of
 from omniq.queue.connection import Client
-from omniq.queue.job import Job
+from omniq.queue.job import Job, jobs_of
 from omniq.queue.options import TaskOptions, parse_options
 from omniq.queue.specs import SpecMaker, check_arguments
 from omniq.queue.task import TaskCall, TaskHandle
@@ -18,7 +18,7 @@ from omniq.queue.task import TaskCall, TaskHandle
 if TYPE_CHECKING:
     from typing import TypeAlias, Unpack
 
-    from omniq.models.record import Enqueued, TaskSpec
+    from omniq.models.record import TaskSpec
     from omniq.queue.connection import Connection
     from omniq.queue.options import CallArguments, TaskArguments
     from omniq.queue.specs import Arguments
@@ -117,7 +117,7 @@ class Producer(Client):
         specs = maker.make([task_id], [(call.args, call.kwargs)], now, pinned=chosen.task_id is not None)
         await connection.prepare(specs)
         answer = await connection.write_one(specs[0])
-        return Job(answer.id, self._jobs, created=_is_created(specs[0], answer))
+        return Job(answer.id, self._jobs, created=answer.created)
 
     @overload
     async def enqueue_many(
@@ -166,10 +166,7 @@ class Producer(Client):
                 specs = await _make(batch, connection)
                 await connection.prepare(specs)
                 answers = await connection.write(specs)
-                jobs += [
-                    Job(answer.id, self._jobs, created=_is_created(spec, answer))
-                    for spec, answer in zip(specs, answers, strict=True)
-                ]
+                jobs += jobs_of(Job, self._jobs, answers)
         except Exception as error:
             if jobs:
                 error.add_note(f"{len(jobs)} tasks were enqueued before this.")
@@ -225,9 +222,10 @@ def _checked(call: object) -> TaskCall[Any]:
 
 
 def _arguments(item: object) -> Arguments:
-    if type(item) is tuple or isinstance(item, list | tuple):
-        return item, _NO_KWARGS
-    if isinstance(item, Mapping):
+    kind = type(item)  # the usual cases first: this runs for every task of a bulk enqueue
+    if kind is tuple or kind is list or isinstance(item, list | tuple):
+        return item, _NO_KWARGS  # type: ignore[return-value]
+    if kind is dict or isinstance(item, Mapping):
         return check_arguments((), item)
     msg = (
         f"{show(item)} is not the arguments of a call. Give each call as a tuple or list of positional arguments, "
@@ -243,11 +241,3 @@ async def _make(batch: Batch, connection: Connection) -> list[TaskSpec]:
     for maker, calls in batch:
         specs += maker.make(connection.ids.many(len(calls)), calls, now)
     return specs
-
-
-def _is_created(spec: TaskSpec, answer: Enqueued) -> bool:
-    """Tell whether the task was enqueued by this call.
-
-    The answer to a repeated attempt is that the task exists; if the id was made here, it does because of the first.
-    """
-    return answer.created or (answer.id == spec.id and not spec.pinned)

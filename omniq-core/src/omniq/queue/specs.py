@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Arguments", "SpecMaker", "check_arguments", "eta_header"]
 
+_TEXT: frozenset[type] = frozenset({str})
+
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
 
@@ -38,6 +40,8 @@ def check_arguments(args: object, kwargs: object) -> Arguments:
         raise ConfigError(msg)
     if kwargs is None:
         return args, {}
+    if type(kwargs) is dict and _TEXT.issuperset(map(type, kwargs)):
+        return args, kwargs
     if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
         msg = f"kwargs: {show(kwargs)} is not a mapping of names to keyword arguments. Write {{'name': value}}."
         raise ConfigError(msg)
@@ -108,7 +112,7 @@ class SpecMaker:
             body.func = name
             try:
                 body.args = dumps(args if type(args) is list else list(args))
-                body.kwargs = dumps(dict(kwargs)) if kwargs else no_kwargs
+                body.kwargs = dumps(kwargs if type(kwargs) is dict else dict(kwargs)) if kwargs else no_kwargs
             except SerializationError:
                 encode_call(self._serializer, name, args, kwargs)  # raises the error that names the argument
                 raise
