@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from omniq_conformance.programs.program import Op
 
-__all__ = ["Call", "Entry", "Judge", "Machine", "Position", "Reopen", "Step", "UseHandle"]
+__all__ = ["Call", "Entry", "Judge", "Machine", "Position", "Reopen", "Step", "Together", "UseHandle"]
 
 Judge = Callable[[Any, Any], bool]
 """Tells whether an answer (second) is what the model expects (first)."""
@@ -68,6 +68,20 @@ class Entry:
 
 
 @attrs.frozen
+class Together:
+    """Reads that are made at the same time.
+
+    Attributes:
+        calls: What is read.
+    """
+
+    calls: Sequence[Call]
+
+    def __str__(self) -> str:
+        return f"{len(self.calls)} reads at once"
+
+
+@attrs.frozen
 class Reopen:
     """Close every handle and open the namespace again."""
 
@@ -89,7 +103,7 @@ class UseHandle:
         return f"use handle {self.number}"
 
 
-Step = Call | Reopen | UseHandle
+Step = Call | Together | Reopen | UseHandle
 
 
 class Machine(Protocol):

@@ -11,7 +11,7 @@ from omniq.models.error import ErrorInfo
 from omniq.models.record import TaskFilter
 from omniq.models.status import TaskStatus, TaskView
 from omniq_conformance.model.queue_store import TOLD_BY_THE_STORE
-from omniq_conformance.programs.calls import Call
+from omniq_conformance.programs.calls import Call, Together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,8 +33,14 @@ _PAGES = 4
 
 def dump(model: TaskQueueModel, results: ResultsModel | None, steps: Mapping[str, int], now: int) -> Iterator[Step]:
     """Yield reads of everything that is stored; `steps` as for `in_order_of`."""
-    for desc in (False, True):
-        yield from _pages(model, now, desc=desc)
+    yield from _pages(model, now, desc=False)
+    reads = [*_pages(model, now, desc=True), *_queue_reads(model, steps, now)]
+    if results is not None:
+        reads += _joined_reads(model, results, steps, now)
+    yield Together(reads)
+
+
+def _queue_reads(model: TaskQueueModel, steps: Mapping[str, int], now: int) -> Iterator[Call]:
     ids = sorted(model.store.records)
     gone = sorted({record.id for record in model.store.removed} - set(ids))
     yield Call("task_queue", "get", ([*ids, *gone],), {}, model.get([*ids, *gone]))
@@ -49,15 +55,18 @@ def dump(model: TaskQueueModel, results: ResultsModel | None, steps: Mapping[str
     latest = max((event.at for event in model.store.log), default=now)
     waiting = model.outbox(limit, now=latest)
     yield Call("task_queue", "outbox", (limit,), {"now": latest}, waiting, in_order_of(steps, limit))
-    if results is not None:
-        yield Call("events", "read", (), {"limit": limit}, list(model.store.log), in_order_of(steps, limit))
-        known = sorted({record.id for record in model.store.removed} | set(ids))
-        yield Call("results", "get", (known,), {"now": now}, results.get(known, now=now), same_outcomes)
-        listed = results.list(limit=1000, now=now)
-        yield Call("results", "list", (), {"limit": 1000, "now": now}, listed, same_outcomes)
 
 
-def _pages(model: TaskQueueModel, now: int, *, desc: bool) -> Iterator[Step]:
+def _joined_reads(model: TaskQueueModel, results: ResultsModel, steps: Mapping[str, int], now: int) -> Iterator[Call]:
+    limit = len(model.store.log) + 1
+    yield Call("events", "read", (), {"limit": limit}, list(model.store.log), in_order_of(steps, limit))
+    known = sorted({record.id for record in model.store.removed} | set(model.store.records))
+    yield Call("results", "get", (known,), {"now": now}, results.get(known, now=now), same_outcomes)
+    listed = results.list(limit=1000, now=now)
+    yield Call("results", "list", (), {"limit": 1000, "now": now}, listed, same_outcomes)
+
+
+def _pages(model: TaskQueueModel, now: int, *, desc: bool) -> Iterator[Call]:
     after, limit = None, max(2, len(model.store.records) // _PAGES)
     while True:
         page = model.list(after=after, limit=limit, desc=desc, now=now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omniq.storage.capabilities import Durability
 from omniq_conformance.outcomes import DivergenceError
-from omniq_conformance.programs.calls import Call, Reopen
+from omniq_conformance.programs.calls import Call, Reopen, Together
 from omniq_conformance.programs.machines import machine_for
 from omniq_conformance.programs.translation import Translation
 from omniq_conformance.space import Mode, Space, Stores
@@ -75,6 +75,12 @@ class _Session:
     async def follow(self, step: Step, where: str) -> None:
         if isinstance(step, Call):
             await self._call(step, where)
+        elif isinstance(step, Together):
+            for role in {call.role for call in step.calls}:
+                await self._storage(role)  # opened before, not by several calls at once
+            answers = await asyncio.gather(*(self._answer(call, where) for call in step.calls))
+            for call, answer in zip(step.calls, answers, strict=True):
+                self._compare(call, answer, where)
         elif isinstance(step, Reopen):
             await self._reopen()
         else:
@@ -111,6 +117,9 @@ class _Session:
         return self._sibling
 
     async def _call(self, call: Call, where: str) -> None:
+        self._compare(call, await self._answer(call, where), where)
+
+    async def _answer(self, call: Call, where: str) -> Any:
         method = getattr(await self._storage(call.role), call.method)
         args = [self._translation.outgoing(arg) for arg in call.args]
         kwargs = {name: self._translation.outgoing(value) for name, value in call.kwargs.items()}
@@ -118,10 +127,12 @@ class _Session:
             kwargs["after"] = self._translation.seq(kwargs["after"])
         try:
             async with asyncio.timeout(_PATIENCE):
-                actual = await method(*args, **kwargs)
+                return await method(*args, **kwargs)
         except Exception as error:
             error.add_note(f"in {where}: {call}")
             raise
+
+    def _compare(self, call: Call, actual: Any, where: str) -> None:
         if call.numbers:
             self._translation.remember(call.numbers, actual)
         actual = self._translation.incoming(call.expected, actual)
