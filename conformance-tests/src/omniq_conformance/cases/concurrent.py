@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from omniq_conformance.concurrency.history import Operation
     from omniq_conformance.space import Space, Stores
 
-__all__: Sequence[str] = []
+__all__: list[str] = []
 
 BOTH = (Mode.SEPARATE, Mode.JOINED)
 _DRAIN = 30.0

@@ -10,11 +10,9 @@ from omniq_conformance.cases.specimens import T0, claim, outcome, spec, start
 from omniq_conformance.registry import Trial, case
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from omniq.storage.task_queue import TaskQueue
 
-__all__: Sequence[str] = []
+__all__: list[str] = []
 
 AROUND = (-1, 0, 1)
 

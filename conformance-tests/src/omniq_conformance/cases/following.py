@@ -13,12 +13,12 @@ from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from omniq.models.event import Event
     from omniq_conformance.space import Stores
 
-__all__: Sequence[str] = []
+__all__: list[str] = []
 
 
 async def _following(tail: AsyncIterator[Event], found: list[int], number: int) -> None:

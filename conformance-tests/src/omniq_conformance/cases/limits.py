@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from omniq.storage.task_queue import TaskQueue
 
-__all__: Sequence[str] = []
+__all__: list[str] = []
 
 TOO_LARGE = 128 * 1024 * 1024
 """Larger payloads are not made just to be refused."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
 from omniq.models.event import EventFilter
@@ -14,10 +12,7 @@ from omniq_conformance.cases.specimens import NAMES, T0, claim, event, outcome, 
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__: Sequence[str] = []
+__all__: list[str] = []
 
 BOTH = (Mode.SEPARATE, Mode.JOINED)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from omniq.models.record import TaskSpec
 
-__all__: Sequence[str] = []
+__all__: list[str] = []
 
 _Kind = tuple[int, int, str]
 _KINDS: Sequence[_Kind] = tuple(itertools.product((0, 1), (-1, 0, 1), ("a", "b")))

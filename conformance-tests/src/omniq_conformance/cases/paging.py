@@ -15,11 +15,9 @@ from omniq_conformance.cases.specimens import T0, claim, event, outcome, spec
 from omniq_conformance.registry import Trial, case
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from omniq.storage.task_queue import TaskQueue
 
-__all__: Sequence[str] = []
+__all__: list[str] = []
 
 STABLE = [f"stable{number:02}" for number in range(20)]
 PAGE = 3

@@ -25,11 +25,9 @@ from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode, Stores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from omniq_conformance.space import Space
 
-__all__: Sequence[str] = []
+__all__: list[str] = []
 
 BOTH = (Mode.SEPARATE, Mode.JOINED)
 
