@@ -25,6 +25,8 @@ from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode, Stores
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from omniq_conformance.space import Space
 
 __all__: list[str] = []
@@ -110,17 +112,17 @@ async def closed_stores(trial: Trial) -> None:
             for storage in stores.opened:
                 await storage.close()
                 await storage.close()
-            calls = {
-                "enqueue": stores.task_queue.enqueue([spec("u")], now=T0),
-                "claim": claim(stores.task_queue, now=T0),
-                "get": stores.task_queue.get(["t"]),
-                "put": stores.results.put([outcome("t")], now=T0),
-                "append": stores.events.append([event("t", 1)]),
-                "due": stores.schedules.due(now=T0),
+            calls: dict[str, Callable[[], Awaitable[object]]] = {
+                "enqueue": lambda: stores.task_queue.enqueue([spec("u")], now=T0),
+                "claim": lambda: claim(stores.task_queue, now=T0),
+                "get": lambda: stores.task_queue.get(["t"]),
+                "put": lambda: stores.results.put([outcome("t")], now=T0),
+                "append": lambda: stores.events.append([event("t", 1)]),
+                "due": lambda: stores.schedules.due(now=T0),
             }
             for name, call in calls.items():
                 with refused(StoreClosedError, f"{name} after close()"):
-                    await call
+                    await call()
             records = await sibling.list(now=T0)
             assert [record.id for record in records] == ["t"]
 
