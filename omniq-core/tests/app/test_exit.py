@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 
 import pytest
@@ -16,7 +17,7 @@ def add(a, b=0):
 
 
 def count(tmp_path) -> int:
-    with sqlite3.connect(tmp_path / "omniq.db") as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / "omniq.db")) as database:
         return database.execute("SELECT count(*) FROM tasks").fetchone()[0]
 
 
@@ -46,14 +47,14 @@ def test_an_application_in_a_function_is_forgotten(run_script, tmp_path):
     assert count(tmp_path) == 2
 
 
-def test_a_thread_uses_it_while_the_program_ends(run_script, tmp_path):
+def test_a_thread_uses_it_after_the_main_thread_has_ended(run_script, tmp_path):
     run_script(
         PROGRAM
-        + "import threading, time\napp = OmniQ()\n"
+        + "import threading, time\napp = OmniQ()\napp.enqueue(add)\n"
         + "def work():\n    time.sleep(0.2)\n    app.enqueue(add)\n"
         + "threading.Thread(target=work).start()\n"
     )
-    assert count(tmp_path) == 1
+    assert count(tmp_path) == 2
 
 
 def test_a_program_with_a_worker_beside_it(run_script, tmp_path):

@@ -22,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _JOIN_S = 30.0
+_ENDING = "The program is ending. Use the application before that, or close it where the last use is."
 
 
 class Portal:
@@ -103,11 +104,15 @@ class Portal:
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             if _exiting.is_set():
-                raise StoreClosedError("The program is ending; use the application before that.")
+                raise StoreClosedError(_ENDING)
             ready = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(ready,), name="omniq-portal", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=(ready,), name="omniq-portal", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # Python starts no thread any more
+                raise StoreClosedError(_ENDING) from error
             ready.wait()
+            self._thread = thread
         assert self._loop is not None  # noqa: S101 - set before `ready`
         return self._loop
 
@@ -162,12 +167,18 @@ def _close_all() -> None:
         portal.close()
 
 
+def _close_early() -> None:
+    """Close when the main thread has ended, unless other threads go on: they may need what is open."""
+    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+    if all(thread.daemon for thread in others):
+        _close_all()
+
+
 def _close_for_good() -> None:
     _exiting.set()
     _close_all()
 
 
-# What the main thread left open is closed as soon as it ends, while stores can still start threads. Other threads may
-# go on until they have ended too, and then what they left open is closed.
-getattr(threading, "_register_atexit", lambda _: None)(_close_all)
+# Early, because the hooks of atexit run after Python has ended its thread pools, which stores may need for closing.
+getattr(threading, "_register_atexit", lambda _: None)(_close_early)
 atexit.register(_close_for_good)
