@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from omniq.errors import ConnectionLostError
 from omniq.worker import current_task
 
 
@@ -165,6 +166,46 @@ async def test_the_claim_that_is_on_its_way_is_handed_back(shop, until):
     report = await asyncio.wait_for(running, 10)
     head = await shop.head(task_id)
     assert (ran, str(head.state), head.attempts, report.released) == ([], "PENDING", 0, 1)
+
+
+async def test_stopping_now_does_not_wait_a_lease_for_an_unreachable_store(memory_shop, until):
+    async def fail(items):
+        raise ConnectionLostError("down")
+
+    @memory_shop.task
+    async def noop(): ...
+
+    memory_shop.queue.complete = fail
+    await memory_shop.enqueue(noop)
+    worker = memory_shop.worker(lease_ms=60_000)
+    running = asyncio.ensure_future(worker.run())
+    await until(lambda: worker.health().unsettled == 1)
+    worker.stop(now=True)
+    await asyncio.wait_for(running, 8)
+    assert await memory_shop.state("t1") == "RUNNING"
+
+
+async def test_a_run_that_is_stopped_before_its_first_step_is_handed_back(shop, until):
+    @shop.task
+    async def wait():
+        await asyncio.sleep(60)
+
+    worker = shop.worker()
+    running = asyncio.ensure_future(worker.run())
+    await until(lambda: worker._claimer is not None)
+    start = worker._claimer._start
+
+    def start_and_stop(runs):
+        start(runs)
+        worker.stop()
+        for run in runs:
+            worker.interrupt(run, "shutdown")
+
+    worker._claimer._start = start_and_stop
+    task_id = await shop.enqueue(wait)
+    report = await asyncio.wait_for(running, 10)
+    assert (report.claimed, report.released) == (1, 1)
+    assert await shop.state(task_id) == "PENDING"
 
 
 PROGRAM = """

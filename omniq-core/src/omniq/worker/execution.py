@@ -139,6 +139,13 @@ class Executor:
         run.task = task
         if not run.ended:
             self._deadlines.add(run)
+        if task is not None and not EAGERLY:
+            # Before Python 3.12 it may be cancelled before its first step, and then `_drive` never gets to run.
+            task.add_done_callback(lambda done: self._cancelled_early(run) if done.cancelled() else None)
+
+    def _cancelled_early(self, run: Run) -> None:
+        if not run.ended:
+            self._conclude(run, judge(run, asyncio.CancelledError()))
 
     async def _drive(self, run: Run, func: Callable[..., Any], args: list[Any]) -> None:
         try:

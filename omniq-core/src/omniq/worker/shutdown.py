@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _UNWIND_S = 1.0
 """How long cancelled coroutines may take to clean up after themselves before their tasks are handed back anyway."""
 _CLAIM_S = 5.0
+_HURRIED_S = 3.0
+"""How long a worker that has to stop now tries to record outcomes while the store cannot be reached."""
 _ECHO_S = 0.3
 """The same signal again so soon is an echo: some tools send it to the process and to its process group."""
 
@@ -62,8 +64,8 @@ async def drain(
         await _until_idle(roster, time.monotonic() + _UNWIND_S, None)
         for run in executor.running():
             executor.give_up(run)
-    record_until = time.monotonic() + options.lease_ms / 1000
-    while not settler.is_idle and time.monotonic() < record_until:
+    ended_at, patience = time.monotonic(), options.lease_ms / 1000
+    while not settler.is_idle and time.monotonic() - ended_at < (_HURRIED_S if hurry.is_set() else patience):
         await roster.changed_or(0.05)
 
 
