@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from omniq.queue.connection import Connection
     from omniq.queue.options import Duration
     from omniq.queue.task import TaskCall, TaskHandle
+    from omniq.serialization import Serializer
 
 __all__ = ["ScheduleClient"]
 
@@ -80,8 +81,7 @@ class ScheduleClient(Client):
             jitter: Each fire is delayed by up to this, by chance that is the same on every worker.
             max_runs: End after so many fires.
             paused: Whether it is passed over; None leaves it as it is, and does not pause a new one.
-            queue: Of its tasks, as `enqueue` takes it. So are `priority`, `max_retries`, `timeout`, `result_ttl`,
-                `expires_in` and `headers`.
+            queue: Of its tasks; this and what follows is as `enqueue` takes it.
             priority: 0 to 9, 9 first.
             max_retries: Of each task.
             timeout: Of each attempt.
@@ -108,30 +108,13 @@ class ScheduleClient(Client):
             jitter=jitter,
             max_runs=max_runs,
         )
-        given = parse_options(
-            queue=queue,
-            priority=priority,
-            max_retries=max_retries,
-            timeout=timeout,
-            result_ttl=result_ttl,
-            expires_in=expires_in,
-            headers=headers,
-        )
+        given = {
+            **parse_options(queue=queue, priority=priority, max_retries=max_retries, headers=headers),
+            **parse_options(timeout=timeout, result_ttl=result_ttl, expires_in=expires_in),
+        }
         call = call_of(func, args, kwargs, self)
-        options = call.options.merged(given)
-        check_options(options, id)
         connection = await self._connection()
-        maker = SpecMaker(call.name, options, connection.serializer)
-        (spec,) = maker.make([id], [(call.args, call.kwargs)], 0)
-        wanted = Schedule(
-            id=id,
-            body=spec.body,
-            queue=spec.queue,
-            priority=spec.priority,
-            max_attempts=spec.max_attempts,
-            expires_in_ms=options.expires_in_ms,
-            **timing.fields,
-        )
+        wanted = _definition(id, call, given, timing, connection.serializer)
         return await _put(connection, wanted, timing, paused=paused)
 
     async def get_schedule(self, id: str) -> Schedule:
@@ -219,6 +202,23 @@ async def _get(connection: Connection, id: str) -> Schedule:
         msg = f"No schedule has the id {id!r}. `omniq schedule list` shows those that there are."
         raise ScheduleNotFoundError(msg)
     return schedule
+
+
+def _definition(
+    id: str, call: TaskCall[Any], given: Mapping[str, Any], timing: Timing, serializer: Serializer
+) -> Schedule:
+    options = call.options.merged(given)
+    check_options(options, id)
+    (spec,) = SpecMaker(call.name, options, serializer).make([id], [(call.args, call.kwargs)], 0)
+    return Schedule(
+        id=id,
+        body=spec.body,
+        queue=spec.queue,
+        priority=spec.priority,
+        max_attempts=spec.max_attempts,
+        expires_in_ms=options.expires_in_ms,
+        **timing.fields,
+    )
 
 
 async def _put(connection: Connection, wanted: Schedule, timing: Timing, *, paused: bool | None) -> Schedule:
