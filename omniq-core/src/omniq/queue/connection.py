@@ -89,6 +89,12 @@ class Connection:
         """Return the record and the stored outcome of a task, read together with what others read at the same time."""
         return await self._reads.submit(task_id)
 
+    async def now_for(self, records: Sequence[TaskRecord]) -> int:
+        """Return the store's time for judging these records; it is only asked for tasks that have not ended."""
+        if all(record.state.is_terminal for record in records):
+            return 0
+        return await persist(self.queue.time)
+
     def decode(self, codec: str, data: bytes) -> Any:
         """Decode bytes by the name of their codec."""
         return self._serializers.get(codec).loads(data)

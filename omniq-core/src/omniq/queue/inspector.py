@@ -12,7 +12,6 @@ from omniq.queue.connection import Client
 from omniq.queue.filters import FilterArguments, names_of, parse_filter, parse_members, parse_time
 from omniq.queue.job import id_of
 from omniq.queue.outcomes import not_found, outcome_of, value_of
-from omniq.queue.patience import persist
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +43,7 @@ class Inspector(Client):
         record, result = await connection.find(task_id)
         if record is None:
             raise not_found(task_id)
-        return connection.task(record, await connection.queue.time(), result)
+        return connection.task(record, await connection.now_for([record]), result)
 
     async def list_tasks(
         self,
@@ -83,9 +82,9 @@ class Inspector(Client):
         seq = after.seq if isinstance(after, Task) else after
         connection = await self._connection()
         while left:
-            now = await connection.queue.time()
             size = min(left, _PAGE)
             records = await connection.queue.list(chosen, after=seq, limit=size, desc=newest_first)
+            now = await connection.now_for(records)
             ended = [record.id for record in records if record.state.is_terminal]
             found = await connection.stores.results.get(ended) if ended else []
             results = dict(zip(ended, found, strict=True))
@@ -209,7 +208,7 @@ class Inspector(Client):
 
 async def _outcome(connection: Connection, task_id: str) -> TaskResult[Any]:
     record, stored = await connection.find(task_id)
-    now = await persist(connection.queue.time)
+    now = 0 if record is None else await connection.now_for([record])
     return outcome_of(task_id, record, stored, now=now, decode=connection.decode)
 
 
