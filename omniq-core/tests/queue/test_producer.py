@@ -244,8 +244,8 @@ async def test_a_task_over_the_limit_does_not_disturb_strangers(memory):
     outcomes = await asyncio.gather(memory.enqueue(add), too_large, too_long, return_exceptions=True)
     assert outcomes[0].created
     assert [type(outcome) for outcome in outcomes[1:]] == [LimitExceededError] * 2
-    assert "Keep large data in a file or a database" in str(outcomes[1])
-    assert "task_id: 'iii" in str(outcomes[2])
+    assert "Pass a reference" in str(outcomes[1])
+    assert "task id 'iii" in str(outcomes[2])
 
 
 async def test_a_task_that_only_the_store_refuses_does_not_disturb_strangers(memory):

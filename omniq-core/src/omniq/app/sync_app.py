@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, Unpac
 from omniq.app.async_app import AsyncOmniQ
 from omniq.app.portal import Portal
 from omniq.app.registering import register
-from omniq.app.sync_parts import SyncController, SyncInspector, SyncProducer, SyncScheduleClient
+from omniq.app.sync_controller import SyncController
+from omniq.app.sync_inspector import SyncInspector
+from omniq.app.sync_producer import SyncProducer
+from omniq.app.sync_schedules import SyncScheduleClient
 from omniq.queue.task import SyncCoroutineTask, SyncFunctionTask
 
 if TYPE_CHECKING:

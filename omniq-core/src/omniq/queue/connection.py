@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from omniq.errors import LimitExceededError
+from omniq.errors import ConfigError, LimitExceededError
 from omniq.models.record import Enqueued
 from omniq.models.task import Task
 from omniq.queue.batching import Coalescer
 from omniq.queue.ids import IdMaker
 from omniq.queue.patience import persist
 from omniq.queue.waiting import DoneWaiter
+from omniq.storage.limits import check_specs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -56,7 +57,7 @@ class Connection:
         self.waiter = DoneWaiter(self.queue)
         self._serializers = serializers
         self._before_enqueue = before_enqueue
-        self._writes: Coalescer[TaskSpec, Enqueued] = Coalescer(self.write, apart=LimitExceededError)
+        self._writes: Coalescer[TaskSpec, Enqueued] = Coalescer(self.write, apart=(LimitExceededError, ConfigError))
         self._reads: Coalescer[str, Found] = Coalescer(self._find)
 
     async def prepare(self, specs: Sequence[TaskSpec]) -> None:
@@ -82,7 +83,7 @@ class Connection:
 
     async def write_one(self, spec: TaskSpec) -> Enqueued:
         """Enqueue together with what others enqueue at the same time."""
-        self._check_limits(spec)
+        check_specs([spec], self.queue.capabilities)  # before it shares a batch with the tasks of strangers
         return await self._writes.submit(spec)
 
     async def find(self, task_id: str) -> Found:
@@ -119,24 +120,6 @@ class Connection:
         records = await persist(lambda: self.queue.get(ids))
         results = await persist(lambda: self.stores.results.get(ids))
         return list(zip(records, results, strict=True))
-
-    def _check_limits(self, spec: TaskSpec) -> None:
-        """Refuse what the store would refuse, before it shares a batch with the tasks of strangers."""
-        limits = self.queue.capabilities
-        body = spec.body
-        size = len(body.args) + len(body.kwargs) + sum(len(text) for item in body.headers.items() for text in item)
-        if size > limits.max_payload_bytes:
-            msg = (
-                f"The arguments of {body.func} take {size} bytes; this backend stores {limits.max_payload_bytes} at "
-                "most. Keep large data in a file or a database and pass where it is."
-            )
-            raise LimitExceededError(msg)
-        for name, text in (("task_id", spec.id), ("queue", spec.queue), ("unique_key", spec.unique_key)):
-            if text is not None and len(text.encode()) > limits.max_id_bytes:
-                msg = (
-                    f"{name}: {text[:60]!r}... has more than {limits.max_id_bytes} bytes of UTF-8. Give a shorter one."
-                )
-                raise LimitExceededError(msg)
 
 
 def _as_first(spec: TaskSpec, answer: Enqueued) -> Enqueued:
