@@ -383,6 +383,71 @@ def test_a_program_ends_though_nobody_closed_the_store(tmp_path, run):
     assert (done.returncode, done.stdout, done.stderr.decode()) == (0, b"0\n", "")
 
 
+FORK = """
+import asyncio, os, sys, threading
+sys.path.insert(0, {tests!r})
+from conftest import opened
+from omniq.models.record import TaskBody, TaskSpec
+
+def spec(task_id):
+    return TaskSpec(id=task_id, body=TaskBody(func="m.f"))
+
+async def enqueue(prefix, count):
+    async with opened({path!r}) as roles:
+        for i in range(count):
+            await roles.queue.enqueue([spec(f"{{prefix}}-{{i}}")])
+
+async def main():
+    async with opened({path!r}) as roles:
+        stop = asyncio.Event()
+
+        async def busy():
+            number = 0
+            while not stop.is_set():
+                await roles.queue.enqueue([spec(f"parent-{{number}}")])
+                await roles.queue.count()
+                number += 1
+            return number
+
+        writing = asyncio.create_task(busy())
+        children = []
+        for number in range(10):
+            await asyncio.sleep(0.02)
+            pid = os.fork()
+            if pid == 0:
+                thread = threading.Thread(target=asyncio.run, args=(enqueue(f"child{{number}}", 5),))
+                thread.start()
+                thread.join()
+                grandchild = os.fork()
+                if grandchild == 0:
+                    os._exit(0)
+                os._exit(os.waitpid(grandchild, 0)[1])
+            children.append(pid)
+        await asyncio.sleep(0.1)
+        stop.set()
+        written = await writing
+    # The parent has closed the store; what the children wrote must not go with it.
+    print(written, *[os.waitpid(pid, 0)[1] for pid in children])
+
+asyncio.run(main())
+"""
+
+
+async def test_forks_during_writes_neither_hang_nor_lose_anything(tmp_path, open_roles):
+    path = tmp_path / "omniq.db"
+    code = FORK.format(tests=str(Path(__file__).parent), path=str(path))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "ignore::DeprecationWarning", "-c", code), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 40)
+    written, *statuses = map(int, output.split())
+    assert statuses == [0] * 10
+    expected = {f"parent-{i}" for i in range(written)} | {f"child{n}-{i}" for n in range(10) for i in range(5)}
+    async with open_roles(path) as roles:
+        assert {record.id for record in await roles.queue.list(limit=10**6)} == expected
+        assert await roles.queue.integrity() == []
+
+
 def _in_child(queue, answers):
     try:
         asyncio.run(queue.count())

@@ -15,6 +15,7 @@ from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq_sqlite.checkpoint import Checkpointer
 from omniq_sqlite.failures import mapped
 from omniq_sqlite.filesystem import network_filesystem
+from omniq_sqlite.gate import GatedReader
 from omniq_sqlite.schema import migrate
 from omniq_sqlite.wake import DONE, EVENTS, WORK, Doorbell, ring
 from omniq_sqlite.writer import Writer
@@ -28,6 +29,7 @@ __all__ = ["Database", "host_time"]
 
 T = TypeVar("T")
 
+_CHUNK = 1000
 SAFETY_NET = 0.5
 """Seconds after which a waiter looks at the database although no bell has rung."""
 
@@ -103,7 +105,12 @@ class Database:
             raise self._closed() from error
 
     async def wait_until(
-        self, kind: str, look: Callable[[], Awaitable[tuple[T | None, float]]], timeout: float
+        self,
+        kind: str,
+        look: Callable[[], Awaitable[tuple[T | None, float]]],
+        timeout: float,
+        *,
+        on_bell: T | None = None,
     ) -> T | None:
         """Call `look` now and whenever a commit of this kind may have changed its answer.
 
@@ -111,6 +118,7 @@ class Database:
             kind: What to wait for.
             look: Returns the answer, or None and how many seconds from now to look again at the latest.
             timeout: Seconds.
+            on_bell: The answer when a commit rang, if that need not be looked into.
 
         Returns:
             The answer, or None if the time ran out or the store was closed.
@@ -128,6 +136,8 @@ class Database:
                 if answer is not None or remaining <= 0:
                     return answer
                 await asyncio.wait((bell,), timeout=max(0.0, min(patience, remaining, SAFETY_NET)))
+                if bell.done() and on_bell is not None:
+                    return on_bell
             finally:
                 self._waiters[kind].discard(bell)
         return None
@@ -165,13 +175,12 @@ class Database:
         writer = Writer(self.path, self._prepare, loop=loop, after_commit=self._after_commit, on_wake=self._wake)
         try:
             await writer.start()
-            reader = aiosqlite.connect(self.path, isolation_level=None, timeout=self.options.timeout)
+            reader = aiosqlite.Connection(lambda: GatedReader(self._prepare_reader), _CHUNK)  # type: ignore[arg-type, return-value]
             # Or a program that leaves the store open in a loop of its own never ends: the interpreter waits for
             # threads that are no daemons. aiosqlite has no public way to say so.
             reader._thread.daemon = True  # noqa: SLF001
             self._reader = await reader
-            await self._reader.execute("PRAGMA query_only = ON")
-            await self._reader.execute(f"PRAGMA cache_size = {self.options.cache_size}")
+            await self._reader.execute_fetchall("SELECT 1")
         except BaseException as error:
             await writer.close()
             if isinstance(error, OmniQError) or not isinstance(error, (sqlite3.Error, OSError)):
@@ -213,6 +222,13 @@ class Database:
         except BaseException:
             connection.close()
             raise
+        return connection
+
+    def _prepare_reader(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=self.options.timeout, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA query_only = ON")
         return connection
 
     def _describe(self) -> Capabilities:

@@ -25,7 +25,7 @@ class SQLiteOptions:
         timeout: Seconds to wait for another process's write lock.
         journal_mode: SQLite's journal mode; WAL lets readers and the writer work side by side.
         synchronous: NORMAL survives a crash of the process; FULL also a crash of the system or a loss of power.
-        cache_size: Pages if positive, KiB if negative, as SQLite's pragma.
+        cache_size: Of the writing connection: pages if positive, KiB if negative, as SQLite's pragma.
         allow_network_fs: Open a file on a network file system all the same; SQLite's locks are unreliable there.
         checkpoint: `external` leaves checkpoints of the write-ahead log to another program, such as a replicator.
     """
@@ -34,7 +34,7 @@ class SQLiteOptions:
     timeout: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
     journal_mode: Literal["WAL", "DELETE", "TRUNCATE", "PERSIST", "MEMORY"] = "WAL"
     synchronous: Literal["OFF", "NORMAL", "FULL", "EXTRA"] = "NORMAL"
-    cache_size: int = -64000
+    cache_size: int = -16000
     allow_network_fs: bool = False
     checkpoint: Literal["auto", "external"] = "auto"
 

@@ -211,7 +211,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
             patience = timeout if at is None else (at - host_time()) / 1000
             return (True, 0) if patience <= 0 < timeout else (None, patience)
 
-        await self._database.wait_until(WORK, look, timeout)
+        await self._database.wait_until(WORK, look, timeout, on_bell=True)
 
     async def wait_done(self, ids: Sequence[str], timeout: float) -> Mapping[str, TaskStatus | None]:
         wanted = json.dumps(builtin_list(ids))

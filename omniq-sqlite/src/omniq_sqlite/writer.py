@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from omniq.errors import StoreClosedError
 from omniq_sqlite.failures import mapped
+from omniq_sqlite.gate import GatedConnection
 from omniq_sqlite.lock import WriteLock
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Writer:
         after_commit: Callable[[sqlite3.Connection, str], None],
         on_wake: Callable[[str], None],
     ) -> None:
-        self._connect = connect
+        self._connection = GatedConnection(connect)
         self._loop = loop
         self._after_commit = after_commit
         self._on_wake = on_wake
@@ -97,7 +98,8 @@ class Writer:
 
     def _run(self, started: asyncio.Future[None]) -> None:
         try:
-            connection = self._connect()
+            with self._connection.use():
+                pass
         except BaseException as error:  # noqa: BLE001 - it goes to whoever opens the store
             self._tell(_resolve, Outcome(started, None, mapped(error)))
             self._tell(_resolve, Outcome(self._ended, None, None))
@@ -105,10 +107,11 @@ class Writer:
         self._tell(_resolve, Outcome(started, None, None))
         try:
             while jobs := self._next_group():
-                self._tell(self._resolve_all, self._write(connection, jobs), kinds := _kinds(jobs))
-                self._after_commit(connection, kinds)
+                with self._connection.use() as connection:
+                    self._tell(self._resolve_all, self._write(connection, jobs), kinds := _kinds(jobs))
+                    self._after_commit(connection, kinds)
         finally:
-            connection.close()
+            self._connection.close()
             self._lock.close()
             self._tell(_resolve, Outcome(self._ended, None, None))
 
