@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from omniq.models.config import Role
-from omniq.models.error import ErrorInfo
 from omniq.models.result import ResultRecord
 from omniq.models.status import TERMINAL, TaskStatus
 from omniq.storage import transitions
@@ -103,7 +102,11 @@ class Journal:
                 status=task.state,
                 value=given.value if given is not None and completed else None,
                 codec=given.codec if given is not None else task.body.codec,
-                error=given.error if given is not None else None if completed else _reason(task),
+                error=given.error
+                if given is not None
+                else None
+                if completed
+                else transitions.reason(task.state, task.error).to_json(),
                 ttl_ms=given.ttl_ms if given is not None else task.body.result_ttl_ms,
             ),
             now,
@@ -119,16 +122,3 @@ class Journal:
         self._log.tail.extend(row)
         if state_of(row) in TERMINAL:  # the relay sees to it that every ended task has a result
             self._outbox.add(row)
-
-
-def _reason(task: TaskRecord) -> str:
-    """Describe why a task ended of which no worker reported a result."""
-    if task.state is TaskStatus.CANCELLED:
-        return ErrorInfo(type="cancelled", message="The task was cancelled.").to_json()
-    if task.error == transitions.EXPIRED:
-        message = "The task still waited when its expires_at came."
-    elif task.error == transitions.LEASE_EXPIRED:
-        message = f"The worker of attempt {task.attempts} of {task.max_attempts} was lost."
-    else:
-        return ErrorInfo(type="failed", message=task.error or "").to_json()
-    return ErrorInfo(type=task.error, message=message).to_json()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -10,6 +9,7 @@ import attrs
 from omniq.models.config import Role
 from omniq.models.result import ResultRecord
 from omniq.models.status import TaskStatus
+from omniq.storage.transitions import reason
 from omniq_sqlite.rows import EVENT_COLUMNS, event_values, stored
 
 if TYPE_CHECKING:
@@ -82,15 +82,12 @@ def _as_it_ended(record: TaskRecord, given: ResultRecord) -> ResultRecord:
 
 def _ended(record: TaskRecord) -> ResultRecord:
     """Return the result of a task that ended without its worker saying more."""
-    text = record.error or str(record.state).lower()
     return ResultRecord(
         id=record.id,
         seq=record.seq,
         epoch=record.epoch,
         status=record.state,
-        error=None
-        if record.state is TaskStatus.COMPLETED
-        else json.dumps({"type": text, "message": text, "traceback": ""}),
+        error=None if record.state is TaskStatus.COMPLETED else reason(record.state, record.error).to_json(),
         ttl_ms=record.body.result_ttl_ms,
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from omniq.models.error import ErrorInfo
 from omniq.models.event import Event, EventType
 from omniq.models.record import TaskRecord, TaskSpec
 from omniq.models.status import TaskStatus
@@ -32,6 +33,7 @@ __all__ = [
     "fail",
     "is_current",
     "is_expired",
+    "reason",
     "recover",
     "redrive",
     "release",
@@ -44,6 +46,10 @@ EXPIRED = "expired"
 LEASE_EXPIRED = "lease expired"
 REDRIVABLE = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
+_REASONS = {
+    EXPIRED: "The task still waited when its expires_at came.",
+    LEASE_EXPIRED: "The worker of its last attempt was lost.",
+}
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 _COMPLETED, _FAILED, _CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
 
@@ -200,6 +206,21 @@ def successor(record: TaskRecord, step: Step, now: int) -> TaskSpec | None:
         nominal_at=nominal_at,
         pinned=record.pinned,
     )
+
+
+def reason(state: TaskStatus, error: str | None) -> ErrorInfo:
+    """Say why a task ended of which no worker reported a result: it was cancelled, recovered or expired.
+
+    Args:
+        state: FAILED or CANCELLED.
+        error: The record's short text.
+    """
+    if state is _CANCELLED:
+        return ErrorInfo(type="cancelled", message="The task was cancelled.")
+    if error in _REASONS:
+        return ErrorInfo(type=error, message=_REASONS[error])
+    kind, colon, message = (error or "").partition(": ")
+    return ErrorInfo(type=kind, message=message) if colon else ErrorInfo(type="failed", message=kind)
 
 
 def apply(record: TaskRecord, step: Step, now: int) -> Event:

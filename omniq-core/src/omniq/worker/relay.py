@@ -8,9 +8,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from omniq.models.config import Role
-from omniq.models.error import ErrorInfo
 from omniq.models.result import ResultRecord
 from omniq.models.status import TaskStatus
+from omniq.storage.transitions import reason
 from omniq.worker.retrying import TRANSIENT, Contact, persist, repeat
 
 if TYPE_CHECKING:
@@ -122,16 +122,11 @@ class Relay:
 
 def _outcome(entry: Event, ttl_ms: int | None) -> ResultRecord:
     status = entry.state or TaskStatus.FAILED
-    if status is TaskStatus.CANCELLED:
-        error = ErrorInfo(type="cancelled", message=entry.error or "")
-    else:
-        kind, _, message = (entry.error or "failed").partition(": ")
-        error = ErrorInfo(type=kind, message=message)
     return ResultRecord(
         id=entry.task_id,
         seq=entry.seq,
         epoch=entry.epoch,
         status=status,
-        error=error.to_json(),
+        error=reason(status, entry.error).to_json(),
         ttl_ms=ttl_ms,
     )
