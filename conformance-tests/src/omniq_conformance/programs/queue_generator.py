@@ -140,4 +140,4 @@ _DRAWING = Drawing(
 
 def queue_programs(mode: str) -> SearchStrategy[Program]:
     """Return the strategy of queue programs."""
-    return programs("queue", mode, _DRAWING, shortest=20, longest=60)
+    return programs("queue", mode, _DRAWING, shortest=12, longest=36)
