@@ -101,7 +101,7 @@ def test_the_query_finds_what_is_due():
 @promise(TRADEOFFS, 16)
 def test_the_driver_comes_with_omniq():
     assert f"omniq-sqlite=={importlib.metadata.version('omniq')}" in importlib.metadata.requires("omniq")
-    assert "aiosqlite>=0.20" in importlib.metadata.requires("omniq-sqlite")
+    assert "aiosqlite>=0.22" in importlib.metadata.requires("omniq-sqlite")
 
 
 @pytest.fixture(params=["module", "command"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,10 @@ from click.testing import CliRunner
 from omniq import AsyncOmniQ
 from omniq.cli.root import cli
 from omniq.config import Settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background, where shells ignore Ctrl-C for all descendants; the tests' processes must hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHOP = """
     from __future__ import annotations

@@ -64,7 +64,8 @@ def test_without_a_terminal_it_is_plain_text_and_the_next_steps_work(omniq, invo
     assert "\x1b" not in out
     assert "SHA-256 of files               2/2" in out
     assert "WRONG" not in out
-    steps = [line.strip().removeprefix("omniq ") for line in out.splitlines() if line.startswith("  omniq ")]
+    lines = [line.removeprefix("  ").removeprefix("uv run ") for line in out.splitlines() if line.startswith("  ")]
+    steps = [line.removeprefix("omniq ") for line in lines if line.startswith("omniq ")]
     assert [step.split()[0] for step in steps] == ["task", "task", "event", "queue", "doctor"]
     for step in steps:
         invoke(*shlex.split(step))
