@@ -187,16 +187,16 @@ async def test_an_unknown_event_type_is_refused(memory):
 
 
 async def test_events_can_be_followed(app):
-    async def follow(count):
+    async def follow(count, after):
         seen = []
-        async for event in app.tail_events(types=["ENQUEUED"], after=(await app.events())[-1].position):
+        async for event in app.tail_events(types=["ENQUEUED"], after=after):
             seen.append(event.task_id)
             if len(seen) == count:
                 break
         return seen
 
     await app.enqueue(other)
-    following = asyncio.ensure_future(follow(3))
+    following = asyncio.ensure_future(follow(3, (await app.events())[-1].position))
     jobs = [await app.enqueue(add, (i,)) for i in range(3)]
     assert await asyncio.wait_for(following, 10) == [job.id for job in jobs]
 
