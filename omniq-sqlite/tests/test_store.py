@@ -336,7 +336,10 @@ async def test_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path, 
         first = await asyncio.to_thread(process.stdout.readline)
         await asyncio.sleep(0.05 * (round_number + 1))
         process.send_signal(signal.SIGKILL)
-        lines = [first.strip(), *(await asyncio.to_thread(process.communicate))[0].splitlines()]
+        text = first + await asyncio.to_thread(process.stdout.read)
+        await asyncio.to_thread(process.wait)
+        process.stdout.close()
+        lines = text[: text.rindex("\n")].splitlines()  # the last line may have been cut off
         acknowledged = [int(line) for line in lines if line.isdigit()]
         done = [line.removeprefix("done ") for line in lines if line.startswith("done ")]
         async with open_roles(path) as roles:
