@@ -1,24 +1,6 @@
 from __future__ import annotations
 
-from omniq.storage.backend import BackendConfig
-from omniq_conformance import Harness, OpenedStores, make_suite, open_plugin
-from omniq_memory import plugin
-
-
-class MemoryHarness(Harness):
-    """A namespace is a store of one configuration, which every handle on it shares."""
-
-    backend = "memory"
-
-    def __init__(self) -> None:
-        self._configs: dict[str, BackendConfig] = {}
-
-    async def open(self, namespace: str) -> OpenedStores:
-        config = self._configs.setdefault(namespace, BackendConfig(backend_type="memory"))
-        return await open_plugin(plugin, config)
-
-    async def destroy(self, namespace: str) -> None:
-        del self._configs[namespace]
-
+from omniq_conformance import make_suite
+from omniq_memory.conformance import MemoryHarness
 
 TestConformance = make_suite(MemoryHarness())

@@ -1,40 +1,105 @@
-"""Runs an item and gives the verdict; every front door goes through here."""
+"""Runs items and gives the verdicts; every front door goes through here."""
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from typing import TYPE_CHECKING
 
+import attrs
+
 from omniq_conformance.outcomes import Outcome, Status, UnsupportedError, UnverifiedError, VacuousError
-from omniq_conformance.registry import Trial
+from omniq_conformance.profiles import PROFILES
+from omniq_conformance.registry import Trial, items
+from omniq_conformance.reports.report import Report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from omniq_conformance.harness import Harness
     from omniq_conformance.profiles import Profile
     from omniq_conformance.registry import Item
 
-__all__ = ["run_item"]
+__all__ = ["run_conformance", "run_item"]
+
+_SPECIAL: dict[type[Exception], Status] = {
+    VacuousError: Status.VACUOUS,
+    UnsupportedError: Status.UNSUPPORTED,
+    UnverifiedError: Status.UNVERIFIED,
+}
+
+
+def run_conformance(
+    harness: Harness,
+    *,
+    profile: str = "pr",
+    seed: int = 0,
+    select: Callable[[Item], bool] | None = None,
+    tell: Callable[[Item, Outcome], object] | None = None,
+) -> Report:
+    """Run the suite on a backend.
+
+    Args:
+        harness: The backend.
+        profile: `smoke`, `pr` or `nightly`.
+        seed: Of everything random; the default is the same in every run.
+        select: Which items to run; all of them by default.
+        tell: Called with each item and its verdict, as soon as it is there.
+    """
+    chosen = PROFILES[profile]
+    with harness:
+        return Report.of(harness, chosen, seed, _verdicts(harness, chosen, seed, select, tell))
+
+
+def _verdicts(
+    harness: Harness,
+    profile: Profile,
+    seed: int,
+    select: Callable[[Item], bool] | None,
+    tell: Callable[[Item, Outcome], object] | None,
+) -> Iterable[tuple[Item, Outcome]]:
+    for item in items():
+        if select is None or select(item):
+            outcome = run_item(item, harness, profile, seed=seed)
+            if tell is not None:
+                tell(item, outcome)
+            yield item, outcome
 
 
 def run_item(item: Item, harness: Harness, profile: Profile, *, seed: int = 0) -> Outcome:
-    """Run one case in one mode."""
+    """Run one case in one mode, inside `with harness:`."""
     started = time.perf_counter()
+    trial = Trial(harness, item.mode, profile, seed)
     status = Status.PASS
     error: Exception | None = None
     try:
-        item.case.check(Trial(harness, item.mode, profile, seed))
-    except VacuousError as vacuous:
-        status, error = Status.VACUOUS, vacuous
-    except UnsupportedError as unsupported:
-        status, error = Status.UNSUPPORTED, unsupported
-    except UnverifiedError as unverified:
-        status, error = Status.UNVERIFIED, unverified
+        item.case.check(trial)
     except Exception as failure:  # noqa: BLE001 - a backend may raise anything, and all of it is a failure
-        status, error = Status.FAIL, failure
-    return Outcome(
+        status, error = _SPECIAL.get(type(failure), Status.FAIL), failure
+    outcome = Outcome(
         id=item.id,
         status=status,
         reason="" if error is None else f"{type(error).__name__}: {error}",
         error=error,
         duration=time.perf_counter() - started,
+        evidence=trial.evidence,
     )
+    return _judged(item, outcome, harness)
+
+
+def _judged(item: Item, outcome: Outcome, harness: Harness) -> Outcome:
+    """Apply what the author and the release say about the case."""
+    known = next((issue for issue in harness.known_issues if issue.covers(item.id)), None)
+    if known is not None and outcome.status in {Status.FAIL, Status.PASS}:
+        if outcome.status is Status.PASS:
+            why = f"It passes, but is declared as a known issue ({known.url}). Remove that KnownIssue."
+            return attrs.evolve(outcome, status=Status.FAIL, reason=why)
+        if known.is_over(dt.datetime.now(dt.UTC).date()):
+            why = f"The known issue {known.url} was accepted until {known.expires}. {outcome.reason}"
+            return attrs.evolve(outcome, reason=why)
+        why = f"{known.reason} ({known.url}, until {known.expires}) {outcome.reason}"
+        return attrs.evolve(outcome, status=Status.KNOWN_ISSUE, reason=why)
+    if item.case.provisional and not outcome.status.is_good:
+        why = f"{outcome.status}, which counts from the next release on: {outcome.reason}"
+        return attrs.evolve(outcome, status=Status.PROVISIONAL, reason=why)
+    return outcome

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
@@ -14,10 +15,14 @@ from omniq.storage.schedules import ScheduleStorage
 from omniq.storage.task_queue import TaskQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
 
     from omniq.storage.backend import BackendConfig
     from omniq.storage.role import Storage
+    from omniq_conformance.known import KnownIssue
+    from omniq_conformance.servers import Server
 
 __all__ = ["Harness", "OpenedStores", "open_plugin"]
 
@@ -58,13 +63,31 @@ class Harness(ABC):
 
     A namespace is a store of its own: nothing that happens in one is seen in another. The suite opens thousands of
     them, several handles on each, and handles from other threads and processes if the backend's scope allows it; for
-    processes, the class has to be importable from its file and the instance has to be picklable.
+    processes, the class has to be importable from its file and the instance has to be picklable, apart from `server`.
+
+    A run is inside `with harness:`, which starts a server of the kind `server_kind` if no url was given.
 
     Attributes:
-        backend: The backend's name.
+        backend: The name of the backend's entry point.
+        server_kind: Which server `omniq_conformance.servers` starts for a run without a url; None for an embedded
+            backend.
+        server_options: Settings of that server, by their names in its configuration.
+        known_issues: The cases that are known to fail.
+        golden: The folder with stores that older versions wrote, as docs/reference/conformance.md describes; None if
+            there is none yet.
+        url: Where the store is, if it is not the harness's own; for a server, where it listens.
+        server: The server that a run may kill, restart and pause; None if there is none that the suite started.
     """
 
     backend: ClassVar[str]
+    server_kind: ClassVar[str | None] = None
+    server_options: ClassVar[Mapping[str, Any]] = {}
+    known_issues: ClassVar[Sequence[KnownIssue]] = ()
+    golden: ClassVar[Path | None] = None
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url
+        self.server: Server | None = None
 
     @abstractmethod
     async def open(self, namespace: str) -> OpenedStores:
@@ -73,6 +96,39 @@ class Harness(ABC):
     @abstractmethod
     async def destroy(self, namespace: str) -> None:
         """Remove the namespace with all that is in it; every handle was closed."""
+
+    async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]] | None:
+        """Return the ids that are stored, read past the backend; None if the author offers no such view.
+
+        The keys are `tasks`, `results`, `schedules` (ids) and `events` (`task_id/version`).
+        """
+        del namespace
+        return None
+
+    def at(self, url: str) -> Self:
+        """Return a harness whose stores are reached through another url, such as that of a proxy."""
+        other = copy.copy(self)
+        other.url = url
+        return other
+
+    def __enter__(self) -> Self:
+        if self.server_kind is not None and self.url is None:
+            from omniq_conformance import servers
+
+            self.server = servers.start(self.server_kind, **self.server_options)
+            self.url = self.server.url
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.server is not None:
+            self.server.stop()
+            self.server, self.url = None, None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The server is a child of this process: another one uses it by its url.
+        return {**vars(self), "server": None}
 
 
 async def open_plugin(plugin: object, config: BackendConfig) -> OpenedStores:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import attrs
 
@@ -16,12 +18,16 @@ class Status(StrEnum):
     FAIL = "fail"
     ERROR = "error"
     """The harness or the suite broke."""
+    KNOWN_ISSUE = "known-issue"
+    """It failed, and the author declared that with a reason and an end."""
     UNSUPPORTED = "unsupported"
     """The backend declares that it lacks this, and refused it as documented."""
     UNVERIFIED = "unverified"
     """This environment cannot tell; the reason says what is missing."""
     VACUOUS = "vacuous"
     """It ran, but what it is there to see never happened. Not a pass."""
+    PROVISIONAL = "provisional"
+    """A case that is new in this release did not pass; from the next release on that will count."""
 
     @property
     def is_good(self) -> bool:
@@ -55,6 +61,8 @@ class Outcome:
         reason: Why it is not a pass; empty for a pass.
         error: The exception behind it, if any.
         duration: Seconds.
+        evidence: What the case noted of its run, as JSON values: how often each thing was seen, how many points were
+            enumerated.
     """
 
     id: str
@@ -62,3 +70,4 @@ class Outcome:
     reason: str = ""
     error: BaseException | None = None
     duration: float = 0.0
+    evidence: Mapping[str, Any] = attrs.field(factory=dict)

@@ -24,7 +24,7 @@ def reference_to(harness: Harness) -> dict[str, str]:
         TypeError: The state of the instance cannot be pickled.
     """
     kind = type(harness)
-    state = base64.b64encode(pickle.dumps(vars(harness))).decode()
+    state = base64.b64encode(pickle.dumps(harness.__getstate__())).decode()
     return {"file": inspect.getfile(kind), "class": kind.__qualname__, "state": state}
 
 

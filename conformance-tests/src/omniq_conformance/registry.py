@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from omniq_conformance.families import FAMILIES, Family
 from omniq_conformance.harness import Harness
 from omniq_conformance.profiles import Profile
 from omniq_conformance.space import Mode, Space
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-__all__ = ["Case", "Item", "Trial", "all_cases", "case", "items", "register"]
+__all__ = ["SPEC", "Case", "Item", "Trial", "all_cases", "case", "items", "register"]
 
 SPEC = "1.0"
 """The level of the storage specification that these cases check."""
@@ -36,12 +37,14 @@ class Trial:
         mode: Whether roles are joined.
         profile: How much to do.
         seed: Of everything random.
+        evidence: Where the case notes what it saw, as JSON values; it goes into the report.
     """
 
     harness: Harness
     mode: Mode
     profile: Profile
     seed: int = 0
+    evidence: dict[str, Any] = attrs.field(factory=dict)
 
     def space(self, *, joined: bool | None = None) -> Space:
         """Return a fresh namespace, in the mode of the trial unless told."""
@@ -62,12 +65,19 @@ class Case:
         title: What is guaranteed, as a sentence.
         modes: In which modes it runs.
         check: Does it; whatever it raises is a failure, apart from the exceptions of `outcomes`.
+        provisional: Whether it is new in this release: shown, and counted from the next release on.
     """
 
     id: str
     title: str
     modes: tuple[Mode, ...]
     check: Check
+    provisional: bool = False
+
+    @property
+    def family(self) -> Family:
+        """The family that its id names."""
+        return FAMILIES[int(self.id[5:7])]
 
 
 @attrs.frozen
@@ -88,20 +98,22 @@ class Item:
         return self.case.id if len(self.case.modes) == 1 else f"{self.case.id}-{self.mode}"
 
 
-def register(id: str, title: str, check: Check, *, modes: tuple[Mode, ...] = (Mode.SEPARATE,)) -> None:
+def register(
+    id: str, title: str, check: Check, *, modes: tuple[Mode, ...] = (Mode.SEPARATE,), provisional: bool = False
+) -> None:
     """Add a case.
 
     Raises:
-        ValueError: The id is taken or malformed.
+        ValueError: The id is taken or malformed, or its family is not in `families`.
     """
-    if not _ID.fullmatch(id) or id in _cases:
+    if not _ID.fullmatch(id) or id in _cases or int(id[5:7]) not in FAMILIES:
         msg = f"{id!r} is taken or no case id. Take the next free number of the family, such as OQ-Q-0512."
         raise ValueError(msg)
-    _cases[id] = Case(id=id, title=title, modes=modes, check=check)
+    _cases[id] = Case(id=id, title=title, modes=modes, check=check, provisional=provisional)
 
 
 def case(
-    id: str, *, modes: tuple[Mode, ...] = (Mode.SEPARATE,)
+    id: str, *, modes: tuple[Mode, ...] = (Mode.SEPARATE,), provisional: bool = False
 ) -> Callable[[Callable[[Trial], Coroutine[Any, Any, None] | None]], Check]:
     """Register a function as a case; the first line of its docstring is the title.
 
@@ -115,7 +127,7 @@ def case(
                 asyncio.run(outcome)
 
         title = inspect.getdoc(function) or function.__name__
-        register(id, title.splitlines()[0], check, modes=modes)
+        register(id, title.splitlines()[0], check, modes=modes, provisional=provisional)
         return check
 
     return decorate

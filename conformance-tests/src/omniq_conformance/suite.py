@@ -12,9 +12,12 @@ from omniq_conformance.profiles import PROFILES
 from omniq_conformance.registry import Item, items
 
 if TYPE_CHECKING:
-    from omniq_conformance.harness import Harness
+    from collections.abc import Iterator
 
-__all__ = ["make_suite"]
+    from omniq_conformance.harness import Harness
+    from omniq_conformance.outcomes import Outcome
+
+__all__ = ["make_suite", "pass_on"]
 
 
 def make_suite(harness: Harness, *, profile: str = "pr", seed: int = 0) -> type[Any]:
@@ -27,13 +30,24 @@ def make_suite(harness: Harness, *, profile: str = "pr", seed: int = 0) -> type[
     """
     chosen = PROFILES[profile]
 
+    @pytest.fixture(scope="class", autouse=True)
+    def harness_is_up(self: object) -> Iterator[None]:
+        del self
+        with harness:
+            yield
+
     @pytest.mark.parametrize("item", [pytest.param(item, id=item.id) for item in items()])
     def test_conforms(self: object, item: Item) -> None:
         del self
-        outcome = run_item(item, harness, chosen, seed=seed)
-        if outcome.status in {Status.UNSUPPORTED, Status.UNVERIFIED}:
-            pytest.skip(f"{outcome.status}: {outcome.reason}")
-        if not outcome.status.is_good:
-            raise AssertionError(f"{item.id} ({item.case.title}): {outcome.status}") from outcome.error
+        pass_on(item, run_item(item, harness, chosen, seed=seed))
 
-    return type("ConformanceSuite", (), {"test_conforms": test_conforms, "__doc__": f"The {harness.backend} backend."})
+    members = {"harness_is_up": harness_is_up, "test_conforms": test_conforms}
+    return type("ConformanceSuite", (), {**members, "__doc__": f"The {harness.backend} backend."})
+
+
+def pass_on(item: Item, outcome: Outcome) -> None:
+    """Tell pytest the verdict: what is neither a pass nor a failure is a skip that names its status and reason."""
+    if not outcome.status.is_good:
+        raise AssertionError(f"{item.id} ({item.case.title}): {outcome.status}: {outcome.reason}") from outcome.error
+    if outcome.status is not Status.PASS:
+        pytest.skip(f"{outcome.status}: {outcome.reason}")
