@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-from omniq_conformance.cases import (
-    concurrent,
-    deadlines,
-    ending,
-    following,
-    limits,
-    names,
-    ordering,
-    paging,
-    programs,
-    reopening,
-    waking,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "concurrent",
-    "deadlines",
-    "ending",
-    "following",
-    "limits",
-    "names",
-    "ordering",
-    "paging",
-    "programs",
-    "reopening",
-    "waking",
-]
+__all__: list[str] = []
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
