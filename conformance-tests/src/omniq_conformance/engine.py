@@ -10,11 +10,12 @@ import attrs
 
 from omniq_conformance.outcomes import Outcome, Status, UnsupportedError, UnverifiedError, VacuousError
 from omniq_conformance.profiles import PROFILES
+from omniq_conformance.references import reference_to
 from omniq_conformance.registry import Trial, items
 from omniq_conformance.reports.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from omniq_conformance.harness import Harness
     from omniq_conformance.profiles import Profile
@@ -36,6 +37,7 @@ def run_conformance(
     seed: int = 0,
     select: Callable[[Item], bool] | None = None,
     tell: Callable[[Item, Outcome], object] | None = None,
+    jobs: int = 1,
 ) -> Report:
     """Run the suite on a backend.
 
@@ -45,25 +47,30 @@ def run_conformance(
         seed: Of everything random; the default is the same in every run.
         select: Which items to run; all of them by default.
         tell: Called with each item and its verdict, as soon as it is there.
+        jobs: In how many processes; each one makes a harness of its own, which has to be picklable then.
     """
     chosen = PROFILES[profile]
+    wanted = [item for item in items() if select is None or select(item)]
+    reference = reference_to(harness) if jobs > 1 else None
     with harness:
-        return Report.of(harness, chosen, seed, _verdicts(harness, chosen, seed, select, tell))
+        if reference is None:
+            verdicts: Iterable[tuple[Item, Outcome]] = (
+                (item, run_item(item, harness, chosen, seed=seed)) for item in wanted
+            )
+        else:
+            from omniq_conformance.parallel import run_in_processes
+
+            verdicts = run_in_processes(wanted, reference, profile, seed, jobs)
+        return Report.of(harness, chosen, seed, _told(verdicts, tell))
 
 
-def _verdicts(
-    harness: Harness,
-    profile: Profile,
-    seed: int,
-    select: Callable[[Item], bool] | None,
-    tell: Callable[[Item, Outcome], object] | None,
-) -> Iterable[tuple[Item, Outcome]]:
-    for item in items():
-        if select is None or select(item):
-            outcome = run_item(item, harness, profile, seed=seed)
-            if tell is not None:
-                tell(item, outcome)
-            yield item, outcome
+def _told(
+    verdicts: Iterable[tuple[Item, Outcome]], tell: Callable[[Item, Outcome], object] | None
+) -> Iterator[tuple[Item, Outcome]]:
+    for item, outcome in verdicts:
+        if tell is not None:
+            tell(item, outcome)
+        yield item, outcome
 
 
 def run_item(item: Item, harness: Harness, profile: Profile, *, seed: int = 0) -> Outcome:
