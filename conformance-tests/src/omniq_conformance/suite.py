@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,7 +43,32 @@ def make_suite(harness: Harness, *, profile: str = "pr", seed: int = 0) -> type[
         pass_on(item, run_item(item, harness, chosen, seed=seed))
 
     members = {"harness_is_up": harness_is_up, "test_conforms": test_conforms}
-    return type("ConformanceSuite", (), {**members, "__doc__": f"The {harness.backend} backend."})
+    return type("ConformanceSuite", (_Fixed,), {**members, "__doc__": f"The {harness.backend} backend."})
+
+
+class _Fixed:
+    """A class of tests that subclasses may add to, but not change."""
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a subclass of a suite that redefines a test, a fixture or how pytest collects them.
+
+        Raises:
+            TypeError: It does.
+        """
+        fixed = {"harness_is_up", "test_conforms", "pytestmark", "__test__"}
+        suite = next((base for base in cls.__mro__[1:] if _Fixed in base.__bases__), None)
+        changed = [name for name in fixed if suite is not None and _differs(cls, suite, name)]
+        if changed:
+            msg = (
+                f"{cls.__name__} redefines {', '.join(sorted(changed))}, but what the suite checks is the same for "
+                "every backend. Declare what is known to fail as a KnownIssue in the harness's `known_issues`; tests "
+                "of your own get names of their own."
+            )
+            raise TypeError(msg)
+
+
+def _differs(cls: type, suite: type, name: str) -> bool:
+    return inspect.getattr_static(cls, name, None) is not inspect.getattr_static(suite, name, None)
 
 
 def pass_on(item: Item, outcome: Outcome) -> None:
