@@ -9,6 +9,8 @@ import nox
 from nox_uv import session
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+BACKENDS = ["memory", "sqlite", "lmdb"]
+REPORTS = Path("reports")
 
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = os.environ.get("CI") == "true"
@@ -39,7 +41,28 @@ def types(s: nox.Session) -> None:
 @session(python=PYTHONS, uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
 def tests(s: nox.Session) -> None:
     """Run the tests of every package and of the repository."""
-    s.run("pytest", *s.posargs)
+    s.run("pytest", *(s.posargs or ["-n", "auto", "--dist", "worksteal"]))
+
+
+@session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
+@nox.parametrize("backend", BACKENDS)
+def conformance(s: nox.Session, backend: str) -> None:
+    """Run the conformance suite on a backend, and keep its report."""
+    report = REPORTS / f"{backend}.jsonl"
+    s.run("omniq-conformance", "run", "--backend", backend, "--jobs", "2", "--report", str(report), *s.posargs)
+
+
+@session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
+def mutants(s: nox.Session) -> None:
+    """Check that the conformance suite finds every planted bug."""
+    s.run("omniq-conformance", "mutants", *s.posargs)
+
+
+@session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
+def site(s: nox.Session) -> None:
+    """Make the pages of the conformance reports, in reports/site."""
+    reports = sorted(str(path) for path in REPORTS.glob("*.jsonl"))
+    s.run("omniq-conformance", "site", *reports, "-o", str(REPORTS / "site"))
 
 
 @session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)

@@ -19,6 +19,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background, where shells ignore Ctrl-C for all descendants; the tests' processes must hear it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# pytest-xdist exports the width of its own terminal, which would narrow every table.
+os.environ.pop("COLUMNS", None)
+
 SHOP = """
     from __future__ import annotations
 

@@ -157,7 +157,7 @@ def _obey(data: bytes, desk: _ChildDesk) -> Answer:
 
 
 def _find(module: str, qualname: str) -> Any:
-    found: Any = sys.modules.get(module) or importlib.import_module(module)
+    found: Any = sys.modules.get(module) or _module(module)
     for name in qualname.split("."):
         found = getattr(found, name, None)
         if found is None:
@@ -167,6 +167,16 @@ def _find(module: str, qualname: str) -> Any:
     # The decorator replaced the function by its handle.
     definition = getattr(found, "definition", None)
     return found if definition is None else definition.func
+
+
+def _module(name: str) -> Any:
+    """Import the module, or return None if it is not on the path of this process."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # it is there, and one of its own imports is not
+        return None
 
 
 def _pickle(value: Any) -> bytes:
