@@ -13,6 +13,7 @@ from omniq.storage.events import EventStorage
 from omniq.storage.results import ResultStorage
 from omniq.storage.schedules import ScheduleStorage
 from omniq.storage.task_queue import TaskQueue
+from omniq_conformance.outcomes import UnverifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from omniq_conformance.known import KnownIssue
     from omniq_conformance.servers import Server
 
-__all__ = ["Harness", "OpenedStores", "open_plugin"]
+__all__ = ["ATTRIBUTES", "Harness", "OpenedStores", "open_plugin"]
 
-_ATTRIBUTES = {
+ATTRIBUTES: Mapping[Role, str] = {
     Role.TASK_QUEUE: "task_queue",
     Role.RESULT_STORAGE: "results",
     Role.EVENT_STORAGE: "events",
@@ -49,7 +50,7 @@ class OpenedStores:
 
     def role(self, role: Role) -> Storage | None:
         """Return the storage of a role, None if it is not offered."""
-        storage: Storage | None = getattr(self, _ATTRIBUTES[role])
+        storage: Storage | None = getattr(self, ATTRIBUTES[role])
         return storage
 
     async def close(self) -> None:
@@ -79,7 +80,7 @@ class Harness(ABC):
         server: The server that a run may kill, restart and pause; None if there is none that the suite started.
     """
 
-    backend: ClassVar[str]
+    backend: str
     server_kind: ClassVar[str | None] = None
     server_options: ClassVar[Mapping[str, Any]] = {}
     known_issues: ClassVar[Sequence[KnownIssue]] = ()
@@ -100,10 +101,40 @@ class Harness(ABC):
     async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]] | None:
         """Return the ids that are stored, read past the backend; None if the author offers no such view.
 
-        The keys are `tasks`, `results`, `schedules` (ids) and `events` (`task_id/version`).
+        The keys are `tasks`, `results`, `schedules` (ids) and `events` (`task_id/version`). Whatever else the backend
+        stores for them, such as an outbox, goes under keys of its own.
         """
         del namespace
         return None
+
+    def keeper(self, role: Role) -> Harness:
+        """Return the harness of the backend that keeps a role: this one, unless it is made of several."""
+        del role
+        return self
+
+    async def save(self, namespace: str, folder: Path) -> None:
+        """Write what is stored in the namespace, as raw as can be, into an empty folder; every handle was closed.
+
+        Raises:
+            UnverifiedError: The author offers no such way.
+        """
+        raise UnverifiedError(_missing("save", f"write the namespace {namespace!r} to {folder}"))
+
+    async def restore(self, namespace: str, folder: Path) -> None:
+        """Make a namespace of what `save` wrote, maybe years ago.
+
+        Raises:
+            UnverifiedError: The author offers no such way.
+        """
+        raise UnverifiedError(_missing("restore", f"fill the namespace {namespace!r} from {folder}"))
+
+    async def make_newer(self, namespace: str) -> None:
+        """Mark the stored namespace as one that only a future version can work with; every handle was closed.
+
+        Raises:
+            UnverifiedError: The author offers no such way.
+        """
+        raise UnverifiedError(_missing("make_newer", f"give the namespace {namespace!r} a newer format"))
 
     def at(self, url: str) -> Self:
         """Return a harness whose stores are reached through another url, such as that of a proxy."""
@@ -131,6 +162,10 @@ class Harness(ABC):
         return {**vars(self), "server": None}
 
 
+def _missing(method: str, what: str) -> str:
+    return f"The harness has no {method}(), so nothing here can {what}. Write that method of the harness."
+
+
 async def open_plugin(plugin: object, config: BackendConfig) -> OpenedStores:
     """Make and open every role that a backend's plugin module offers; what most harnesses need.
 
@@ -140,7 +175,7 @@ async def open_plugin(plugin: object, config: BackendConfig) -> OpenedStores:
     """
     opened: dict[str, Storage] = {}
     try:
-        for role, attribute in _ATTRIBUTES.items():
+        for role, attribute in ATTRIBUTES.items():
             create = getattr(plugin, f"omniq_create_{role.key}", None)
             if create is not None:
                 storage: Storage = create(config)

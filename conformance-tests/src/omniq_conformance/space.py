@@ -5,79 +5,107 @@ from __future__ import annotations
 import itertools
 import os
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from omniq.errors import CapabilityError
 from omniq.models.config import Role
+from omniq.storage.schedules import Advance
 from omniq_conformance.harness import OpenedStores
-from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
+from omniq_conformance.outcomes import DivergenceError, UnsupportedError
+from omniq_conformance.roles import absence
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from omniq.storage.events import EventStorage
     from omniq.storage.results import ResultStorage
+    from omniq.storage.role import Storage
     from omniq.storage.schedules import ScheduleStorage
     from omniq.storage.task_queue import TaskQueue
     from omniq_conformance.harness import Harness
 
 __all__ = ["Mode", "Space", "Stores"]
 
-_JOINABLE = (Role.RESULT_STORAGE, Role.EVENT_STORAGE, Role.SCHEDULE_STORAGE)
 _numbers = itertools.count(1)
-
-T = TypeVar("T")
 
 
 class Mode(StrEnum):
-    """Whether the queue serves the roles that share its transaction domain."""
+    """Which of the roles that share the queue's transaction domain it serves."""
 
     SEPARATE = "separate"
     """No role is joined: the outbox has an entry for every transition."""
     JOINED = "joined"
     """Results, events and schedules are joined: the outbox stays empty."""
+    RESULTS_JOINED = "results-joined"
+    """Results only: the outbox has an entry for every transition, which the events need."""
+    EVENTS_JOINED = "events-joined"
+    """Events only: the outbox has an entry for every end, which the results need."""
+
+    @property
+    def joined(self) -> frozenset[Role]:
+        """The roles that are joined."""
+        return _JOINED[self]
+
+
+_JOINED = {
+    Mode.SEPARATE: frozenset[Role](),
+    Mode.JOINED: frozenset({Role.RESULT_STORAGE, Role.EVENT_STORAGE, Role.SCHEDULE_STORAGE}),
+    Mode.RESULTS_JOINED: frozenset({Role.RESULT_STORAGE}),
+    Mode.EVENTS_JOINED: frozenset({Role.EVENT_STORAGE}),
+}
 
 
 @attrs.frozen
 class Stores:
     """One handle, with all roles there.
 
-    Asking for a role that the harness does not open ends the case as unverified.
+    Asking for a role that the backend does not offer ends the case as unsupported; for one that it offers and the
+    harness does not open, or where nothing tells, as unverified.
     """
 
     opened: OpenedStores
+    harness: Harness | None = None
 
     @property
     def task_queue(self) -> TaskQueue:
         """The task queue."""
-        return _present(self.opened.task_queue, "task queue")
+        if self.opened.task_queue is None:
+            raise absence(Role.TASK_QUEUE, self.harness)
+        return self.opened.task_queue
 
     @property
     def results(self) -> ResultStorage:
         """The result storage."""
-        return _present(self.opened.results, "result storage")
+        if self.opened.results is None:
+            raise absence(Role.RESULT_STORAGE, self.harness)
+        return self.opened.results
 
     @property
     def events(self) -> EventStorage:
         """The event storage."""
-        return _present(self.opened.events, "event storage")
+        if self.opened.events is None:
+            raise absence(Role.EVENT_STORAGE, self.harness)
+        return self.opened.events
 
     @property
     def schedules(self) -> ScheduleStorage:
         """The schedule storage."""
-        return _present(self.opened.schedules, "schedule storage")
+        if self.opened.schedules is None:
+            raise absence(Role.SCHEDULE_STORAGE, self.harness)
+        return self.opened.schedules
+
+    def role(self, role: Role) -> Storage:
+        """Return the storage of a role."""
+        storage = self.opened.role(role)
+        if storage is None:
+            raise absence(role, self.harness)
+        return storage
 
     async def close(self) -> None:
         """Close every role."""
         await self.opened.close()
-
-
-def _present(storage: T | None, role: str) -> T:
-    if storage is None:
-        msg = f"The harness opens no {role}. Open it in Harness.open() if the backend offers the role."
-        raise UnverifiedError(msg)
-    return storage
 
 
 class Space:
@@ -97,10 +125,10 @@ class Space:
 
     async def open(self) -> Stores:
         """Return a new handle, joined if the mode says so."""
-        stores = Stores(await self.harness.open(self.name))
+        stores = Stores(await self.harness.open(self.name), self.harness)
         self._handles.append(stores)
-        if self.mode is Mode.JOINED:
-            _join(stores)
+        if self.mode is not Mode.SEPARATE:
+            await _join(stores, self.mode)
         return stores
 
     async def close(self) -> None:
@@ -118,17 +146,47 @@ class Space:
         await self.harness.destroy(self.name)
 
 
-def _join(stores: Stores) -> None:
-    """Let the queue join every role that shares its transaction domain.
+async def _join(stores: Stores, mode: Mode) -> None:
+    """Let the queue join the roles of the mode that share its transaction domain.
+
+    Schedules are joined if they can be; results and events have to be.
 
     Raises:
-        UnsupportedError: Results and events do not share it.
+        UnsupportedError: They do not share it, or the queue does not serve them.
     """
-    domain = stores.task_queue.capabilities.transaction_domain
-    found = {role: stores.opened.role(role) for role in _JOINABLE}
-    wanted = {role for role, s in found.items() if s and domain and s.capabilities.transaction_domain == domain}
-    joined = stores.task_queue.join(frozenset(wanted)) if wanted else frozenset()
-    if not {Role.RESULT_STORAGE, Role.EVENT_STORAGE} <= joined:
-        names = ", ".join(sorted(joined)) or "nothing"
-        msg = f"The queue's transaction domain {domain!r} does not have both results and events: it joined {names}."
-        raise UnsupportedError(msg)
+    queue = stores.task_queue
+    domain = queue.capabilities.transaction_domain
+    needed = mode.joined - {Role.SCHEDULE_STORAGE}
+    found = {role: stores.role(role) for role in sorted(needed)} | {
+        role: storage for role in mode.joined - needed if (storage := stores.opened.role(role)) is not None
+    }
+    wanted = frozenset(
+        role for role, storage in found.items() if domain and storage.capabilities.transaction_domain == domain
+    )
+    joined = queue.join(wanted)
+    if not joined <= wanted:
+        msg = f"The queue was asked to join {_names(wanted)}, and joined {_names(joined)}."
+        raise DivergenceError(msg)
+    if needed <= joined:
+        return
+    if Role.SCHEDULE_STORAGE not in joined:
+        await _check_refusal(queue)
+    msg = (
+        f"The queue's transaction domain {domain!r} does not have {_names(needed - joined)}: "
+        f"it joined {_names(joined)}."
+    )
+    raise UnsupportedError(msg)
+
+
+async def _check_refusal(queue: TaskQueue) -> None:
+    """Check that a queue that has not joined the schedules fires none."""
+    try:
+        await queue.fire([], Advance(id="s", expected_version=0, next_run=None))
+    except CapabilityError:
+        return
+    msg = "The queue has not joined the schedule storage, and does not refuse `fire` with CapabilityError."
+    raise DivergenceError(msg)
+
+
+def _names(roles: frozenset[Role]) -> str:
+    return ", ".join(sorted(roles)) or "nothing"

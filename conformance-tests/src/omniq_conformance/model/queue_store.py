@@ -9,7 +9,7 @@ import attrs
 from omniq.models.event import Event, EventType
 from omniq.models.record import Enqueued, TaskRecord
 from omniq.models.result import ResultRecord
-from omniq.models.status import LIVE, TaskStatus
+from omniq.models.status import LIVE, TERMINAL, TaskStatus
 
 if TYPE_CHECKING:
     from omniq.models.record import SettleReply, TaskSpec, Token
@@ -35,10 +35,11 @@ class QueueStore:
         log: Every transition ever made, in order.
         unacknowledged: The outbox, by event id, in order; stays empty if results and events are joined.
         removed: The tasks that were purged.
-        results: The joined result storage; None if no role is joined.
+        results: The joined result storage; None if results are not joined.
+        events_joined: Whether events are joined; then the outbox has ends only, which the results need.
     """
 
-    def __init__(self, results: ResultsModel | None = None) -> None:
+    def __init__(self, results: ResultsModel | None = None, *, events_joined: bool | None = None) -> None:
         self.records: dict[str, TaskRecord] = {}
         self.paused: set[str] = set()
         self.last_seq = 0
@@ -46,6 +47,7 @@ class QueueStore:
         self.unacknowledged: dict[str, Event] = {}
         self.removed: list[TaskRecord] = []
         self.results = results
+        self.events_joined = results is not None if events_joined is None else events_joined
 
     def _note(
         self,
@@ -74,7 +76,7 @@ class QueueStore:
             duration_ms=now - (before.started_at or 0) if before and ran and record.state is not _RUNNING else None,
         )
         self.log.append(event)
-        if self.results is None:
+        if not self.events_joined or (self.results is None and record.state in TERMINAL):
             self.unacknowledged[event.event_id] = event
         return record
 

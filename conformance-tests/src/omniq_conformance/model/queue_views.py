@@ -23,8 +23,8 @@ _NO_FILTER = TaskFilter()
 class QueueViews:
     """What can be seen of a task queue, without changing it."""
 
-    def __init__(self, results: ResultsModel | None = None) -> None:
-        self.store = QueueStore(results)
+    def __init__(self, results: ResultsModel | None = None, *, events_joined: bool | None = None) -> None:
+        self.store = QueueStore(results, events_joined=events_joined)
 
     # What the operations look for
 

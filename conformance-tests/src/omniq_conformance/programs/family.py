@@ -53,8 +53,13 @@ def drawn(
     return tuple(found)
 
 
-def run_programs(programs: Iterable[Program], harness: Harness) -> Counter[str]:
+def run_programs(programs: Iterable[Program], harness: Harness, *, minimizing: bool = True) -> Counter[str]:
     """Run programs until one fails.
+
+    Args:
+        programs: What to run.
+        harness: On which backend.
+        minimizing: Whether to look for the shortest program that fails; if not, what was raised comes as it is.
 
     Returns:
         How often each noteworthy thing was seen.
@@ -69,6 +74,8 @@ def run_programs(programs: Iterable[Program], harness: Harness) -> Counter[str]:
         except (UnsupportedError, UnverifiedError):
             raise
         except Exception as error:
+            if not minimizing:
+                raise
             raise _explained(program, harness, error) from error
     return seen
 

@@ -35,8 +35,12 @@ def dump(model: TaskQueueModel, results: ResultsModel | None, steps: Mapping[str
     """Yield reads of everything that is stored; `steps` as for `in_order_of`."""
     yield from _pages(model, now, desc=False)
     reads = [*_pages(model, now, desc=True), *_queue_reads(model, steps, now)]
+    if model.store.events_joined:
+        limit = len(model.store.log) + 1
+        log = list(model.store.log)
+        reads.append(Call("events", "read", (), {"limit": limit}, log, in_order_of(steps, limit)))
     if results is not None:
-        reads += _joined_reads(model, results, steps, now)
+        reads += _outcomes(model, results, now)
     yield Together(reads)
 
 
@@ -57,9 +61,7 @@ def _queue_reads(model: TaskQueueModel, steps: Mapping[str, int], now: int) -> I
     yield Call("task_queue", "outbox", (limit,), {"now": latest}, waiting, in_order_of(steps, limit))
 
 
-def _joined_reads(model: TaskQueueModel, results: ResultsModel, steps: Mapping[str, int], now: int) -> Iterator[Call]:
-    limit = len(model.store.log) + 1
-    yield Call("events", "read", (), {"limit": limit}, list(model.store.log), in_order_of(steps, limit))
+def _outcomes(model: TaskQueueModel, results: ResultsModel, now: int) -> Iterator[Call]:
     known = sorted({record.id for record in model.store.removed} | set(model.store.records))
     yield Call("results", "get", (known,), {"now": now}, results.get(known, now=now), same_outcomes)
     listed = results.list(limit=1000, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from omniq.models.config import Role
 from omniq.models.record import Completion, Failure, Release, Token
 from omniq.models.result import ResultRecord
 from omniq.models.status import TaskStatus
@@ -14,6 +15,7 @@ from omniq_conformance.programs.calls import Call, Entry, Reopen, Step, UseHandl
 from omniq_conformance.programs.queue_dump import dump, in_order_of
 from omniq_conformance.programs.queue_names import QueueNames, TokenRef
 from omniq_conformance.programs.queue_watch import QueueWatch
+from omniq_conformance.space import Mode
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -34,9 +36,10 @@ class QueueMachine:
     """
 
     def __init__(self, mode: str) -> None:
-        self.results = ResultsModel() if mode == "joined" else None
-        self.model = TaskQueueModel(self.results)
-        self.events = EventsModel() if self.results is None else None
+        joined = Mode(mode).joined
+        self.results = ResultsModel() if Role.RESULT_STORAGE in joined else None
+        self.model = TaskQueueModel(self.results, events_joined=Role.EVENT_STORAGE in joined)
+        self.events = None if Role.EVENT_STORAGE in joined else EventsModel()
         self.now = START
         self.claims: list[tuple[str, str]] = []
         self.names = QueueNames(self.model)
@@ -206,6 +209,10 @@ class QueueMachine:
 
     # The clock and the handles
 
+    def _deadlines(self, of: Sequence[str]) -> Sequence[int]:
+        """Return when something changes without a call, of these tasks or of everything."""
+        return self.model.deadlines(of) + (self.results.deadlines() if self.results and not of else [])
+
     def _clock(
         self, by: int | None = None, to: int | None = None, of: Sequence[str] = (), delta: int = 0
     ) -> Iterator[Step]:
@@ -215,8 +222,7 @@ class QueueMachine:
         """
         target = self.now + (by or 0)
         if by is None:
-            deadlines = self.model.deadlines(of) + (self.results.deadlines() if self.results and not of else [])
-            future = sorted(time for time in deadlines if time > self.now)
+            future = sorted(time for time in self._deadlines(of) if time > self.now)
             target = (future[(to or 0) % len(future)] if future else self.now) + delta
         self.watch.clock(self.now, target)
         self.now = target

@@ -22,8 +22,8 @@ __all__ = ["execute"]
 
 _PATIENCE = 30.0
 _SIBLING = 2
-_NUMBERED = frozenset({"queue", "schedules"})
-"""Families whose tasks get their numbers from the backend."""
+_BY_NUMBER = frozenset({"results", "events"})
+"""Families that number tasks themselves; in the others they get their numbers from the backend."""
 
 
 def execute(program: Program, harness: Harness) -> Machine:
@@ -42,7 +42,7 @@ def execute(program: Program, harness: Harness) -> Machine:
 
 async def _run(program: Program, machine: Machine, harness: Harness) -> None:
     async with Space(harness, Mode(program.mode)) as space:
-        session = _Session(space, Translation(learning=program.family in _NUMBERED))
+        session = _Session(space, Translation(learning=program.family not in _BY_NUMBER))
         try:
             await session.start()
             for number, op in enumerate(program.ops):
@@ -91,7 +91,7 @@ class _Session:
             raise DivergenceError(fault)
 
     async def _reopen(self) -> None:
-        volatile = next(iter(self._handles[0].opened)).capabilities.durability is Durability.NONE
+        volatile = any(storage.capabilities.durability is Durability.NONE for storage in self._handles[0].opened)
         # What keeps nothing without a handle gets the new handle first.
         keeper = await self._space.harness.open(self._space.name) if volatile else None
         await self.close()
