@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from omniq.errors import ConfigError
+from omniq.worker.child import _find
+
 JOBS = """
     import os, signal, sys, time
     from omniq.worker import current_task
@@ -220,3 +223,15 @@ async def test_the_children_die_with_a_worker_that_is_killed(tmp_path, jobs, unt
     process.kill()
     await process.wait()
     await until(lambda: not is_alive(pid))
+
+
+def test_a_module_that_a_process_cannot_import_is_named_with_the_remedy():
+    with pytest.raises(ConfigError, match=r"cannot import absent\.tasks\.add: define the function at the top level"):
+        _find("absent.tasks", "add")
+
+
+def test_a_missing_import_of_the_tasks_module_is_told_as_it_is(tmp_path, monkeypatch):
+    (tmp_path / "needy_tasks.py").write_text("import absent_dependency\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="absent_dependency"):
+        _find("needy_tasks", "add")
