@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import attrs
 
-from omniq_conformance.outcomes import Outcome, Status, UnsupportedError, UnverifiedError, VacuousError
+from omniq_conformance.outcomes import (
+    HarnessError,
+    Outcome,
+    Status,
+    UnsupportedError,
+    UnverifiedError,
+    VacuousError,
+    named,
+)
 from omniq_conformance.profiles import PROFILES
 from omniq_conformance.references import reference_to
 from omniq_conformance.registry import Trial, items
+from omniq_conformance.reports.description import describe
+from omniq_conformance.reports.jsonl import ReportWriter
 from omniq_conformance.reports.report import Report
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator
 
     from omniq_conformance.harness import Harness
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["run_conformance", "run_item"]
 
 _SPECIAL: dict[type[Exception], Status] = {
+    HarnessError: Status.ERROR,
     VacuousError: Status.VACUOUS,
     UnsupportedError: Status.UNSUPPORTED,
     UnverifiedError: Status.UNVERIFIED,
@@ -38,6 +51,7 @@ def run_conformance(
     select: Callable[[Item], bool] | None = None,
     tell: Callable[[Item, Outcome], object] | None = None,
     jobs: int = 1,
+    report: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Run the suite on a backend.
 
@@ -48,11 +62,20 @@ def run_conformance(
         select: Which items to run; all of them by default.
         tell: Called with each item and its verdict, as soon as it is there.
         jobs: In how many processes; each one makes a harness of its own, which has to be picklable then.
+        report: The file that the report is written to, line by line as the run goes on.
+
+    Raises:
+        HarnessError: No store could be opened or destroyed, so nothing was run.
+        OSError: The report cannot be written.
     """
     chosen = PROFILES[profile]
-    wanted = [item for item in items() if select is None or select(item)]
+    every = list(items())
+    wanted = [item for item in every if select is None or select(item)]
     reference = reference_to(harness) if jobs > 1 else None
-    with harness:
+    with ExitStack() as stack:
+        stack.enter_context(harness)
+        write = None if report is None else stack.enter_context(ReportWriter(report)).write
+        header = describe(harness, chosen, seed, items=len(wanted), left_out=len(every) - len(wanted))
         if reference is None:
             verdicts: Iterable[tuple[Item, Outcome]] = (
                 (item, run_item(item, harness, chosen, seed=seed)) for item in wanted
@@ -61,7 +84,7 @@ def run_conformance(
             from omniq_conformance.parallel import run_in_processes
 
             verdicts = run_in_processes(wanted, reference, profile, seed, jobs)
-        return Report.of(harness, chosen, seed, _told(verdicts, tell))
+        return Report.of(header, _told(verdicts, tell), write)
 
 
 def _told(
@@ -86,10 +109,10 @@ def run_item(item: Item, harness: Harness, profile: Profile, *, seed: int = 0) -
     outcome = Outcome(
         id=item.id,
         status=status,
-        reason="" if error is None else f"{type(error).__name__}: {error}",
+        reason="" if error is None else named(error),
         error=error,
         duration=time.perf_counter() - started,
-        evidence=trial.evidence,
+        evidence={**trial.evidence, **getattr(error, "evidence", {})},
     )
     return _judged(item, outcome, harness)
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import attrs
 
-__all__ = ["DivergenceError", "Outcome", "Status", "UnsupportedError", "UnverifiedError", "VacuousError"]
+__all__ = [
+    "DivergenceError",
+    "HarnessError",
+    "Outcome",
+    "Status",
+    "UnsupportedError",
+    "UnverifiedError",
+    "VacuousError",
+    "named",
+]
 
 
 class Status(StrEnum):
@@ -17,7 +26,7 @@ class Status(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     ERROR = "error"
-    """The harness or the suite broke."""
+    """The harness broke: `HarnessError` says when that is certain."""
     KNOWN_ISSUE = "known-issue"
     """It failed, and the author declared that with a reason and an end."""
     UNSUPPORTED = "unsupported"
@@ -36,11 +45,34 @@ class Status(StrEnum):
 
 
 class DivergenceError(AssertionError):
-    """The backend did something else than the contract says."""
+    """The backend did something else than the contract says.
+
+    Attributes:
+        evidence: What else to note of the run, as JSON values.
+    """
+
+    def __init__(self, message: str = "", *, evidence: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.evidence: Mapping[str, Any] = evidence or {}
+
+
+class HarnessError(Exception):
+    """The harness broke, so nothing can be said of the backend.
+
+    That is certain, and said, in these cases only: the first handle of a run cannot be opened, `open` returns something
+    that is no `OpenedStores`, or `destroy` raises after a case that did not fail. Whatever else is raised may come from
+    the backend, and is a failure.
+    """
 
 
 class VacuousError(AssertionError):
     """Something that the case is there to see never happened."""
+
+
+def named(error: BaseException) -> str:
+    """Return an exception as text: its class, its message and its notes."""
+    message = f": {error}" if str(error) else ""
+    return "\n".join([f"{type(error).__name__}{message}", *getattr(error, "__notes__", ())])
 
 
 class UnsupportedError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import re
 from collections.abc import Callable, Coroutine
@@ -121,6 +122,7 @@ def case(
     """
 
     def decorate(function: Callable[[Trial], Coroutine[Any, Any, None] | None]) -> Check:
+        @functools.wraps(function)  # `explain` shows the source of what was wrapped
         def check(trial: Trial) -> None:
             outcome = function(trial)
             if inspect.iscoroutine(outcome):

@@ -13,7 +13,7 @@ from omniq.errors import CapabilityError
 from omniq.models.config import Role
 from omniq.storage.schedules import Advance
 from omniq_conformance.harness import OpenedStores
-from omniq_conformance.outcomes import DivergenceError, UnsupportedError
+from omniq_conformance.outcomes import DivergenceError, HarnessError, UnsupportedError, UnverifiedError
 from omniq_conformance.roles import absence
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from omniq.storage.task_queue import TaskQueue
     from omniq_conformance.harness import Harness
 
-__all__ = ["Mode", "Space", "Stores"]
+__all__ = ["Mode", "Space", "Stores", "checked"]
 
 _numbers = itertools.count(1)
 
@@ -67,6 +67,7 @@ class Stores:
 
     opened: OpenedStores
     harness: Harness | None = None
+    joined: frozenset[Role] = frozenset()
 
     @property
     def task_queue(self) -> TaskQueue:
@@ -103,6 +104,17 @@ class Stores:
             raise absence(role, self.harness)
         return storage
 
+    def require_joined(self, role: Role) -> None:
+        """Refuse to go on unless the queue has joined a role.
+
+        Raises:
+            UnsupportedError: It has not.
+        """
+        if role not in self.joined:
+            self.role(role)  # says so if it is not offered at all
+            msg = f"The queue and the {role} do not share a transaction domain: the queue joined {_names(self.joined)}."
+            raise UnsupportedError(msg)
+
     async def close(self) -> None:
         """Close every role."""
         await self.opened.close()
@@ -125,7 +137,7 @@ class Space:
 
     async def open(self) -> Stores:
         """Return a new handle, joined if the mode says so."""
-        stores = Stores(await self.harness.open(self.name), self.harness)
+        stores = Stores(checked(await self.harness.open(self.name)), self.harness)
         self._handles.append(stores)
         if self.mode is not Mode.SEPARATE:
             await _join(stores, self.mode)
@@ -143,11 +155,30 @@ class Space:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
-        await self.harness.destroy(self.name)
+        try:
+            await self.harness.destroy(self.name)
+        except Exception as error:
+            if exc is not None and not isinstance(exc, (UnsupportedError, UnverifiedError)):
+                exc.add_note(f"Afterwards the harness's destroy raised {type(error).__name__}: {error}")
+                return
+            msg = f"destroy({self.name!r}) of the harness raised {type(error).__name__}: {error}"
+            raise HarnessError(msg) from error
 
 
-async def _join(stores: Stores, mode: Mode) -> None:
-    """Let the queue join the roles of the mode that share its transaction domain.
+def checked(opened: object) -> OpenedStores:
+    """Return what a harness opened.
+
+    Raises:
+        HarnessError: It is something else than stores.
+    """
+    if isinstance(opened, OpenedStores):
+        return opened
+    msg = f"open() of the harness returned {opened!r}. It has to return an OpenedStores, as open_plugin() makes it."
+    raise HarnessError(msg)
+
+
+async def _join(stores: Stores, mode: Mode) -> frozenset[Role]:
+    """Let the queue join the roles of the mode that share its transaction domain, and return them.
 
     Schedules are joined if they can be; results and events have to be.
 
@@ -167,10 +198,10 @@ async def _join(stores: Stores, mode: Mode) -> None:
     if not joined <= wanted:
         msg = f"The queue was asked to join {_names(wanted)}, and joined {_names(joined)}."
         raise DivergenceError(msg)
-    if needed <= joined:
-        return
     if Role.SCHEDULE_STORAGE not in joined:
         await _check_refusal(queue)
+    if needed <= joined:
+        return joined
     msg = (
         f"The queue's transaction domain {domain!r} does not have {_names(needed - joined)}: "
         f"it joined {_names(joined)}."

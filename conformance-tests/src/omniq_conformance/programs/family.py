@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import tempfile
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError, VacuousError
+from omniq_conformance.outcomes import DivergenceError, HarnessError, UnsupportedError, UnverifiedError, VacuousError
 from omniq_conformance.programs.minimize import minimize
 from omniq_conformance.programs.program import Program
 from omniq_conformance.programs.session import execute
@@ -71,7 +72,7 @@ def run_programs(programs: Iterable[Program], harness: Harness, *, minimizing: b
     for program in programs:
         try:
             seen.update(execute(program, harness).seen)
-        except (UnsupportedError, UnverifiedError):
+        except (HarnessError, UnsupportedError, UnverifiedError):
             raise
         except Exception as error:
             if not minimizing:
@@ -108,7 +109,8 @@ def _explained(program: Program, harness: Harness, error: Exception) -> Divergen
     notes = "\n".join(getattr(found, "__notes__", []))
     return DivergenceError(
         f"{shortest}\n{type(found).__name__} {found}\n{notes}\n"
-        f"Run it again with omniq_conformance.replay({str(path)!r}, harness)."
+        f"Run it again with omniq_conformance.replay({str(path)!r}, harness).",
+        evidence={"program": json.loads(shortest.to_json()), "program_file": str(path)},
     )
 
 

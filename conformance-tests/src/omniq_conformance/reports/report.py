@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import os
-import platform
+import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
-from importlib_metadata import PackageNotFoundError, version
 
-from omniq.storage.plugins import list_backends
 from omniq_conformance.outcomes import Status
 from omniq_conformance.registry import SPEC
+from omniq_conformance.reports.values import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from omniq.storage.capabilities import Capabilities
-    from omniq_conformance.harness import Harness
     from omniq_conformance.outcomes import Outcome
-    from omniq_conformance.profiles import Profile
     from omniq_conformance.registry import Item
 
-__all__ = ["SCHEMA", "Footer", "Header", "Line", "Report"]
+__all__ = ["SCHEMA", "Footer", "Header", "Line", "Report", "hash_of", "now"]
 
 SCHEMA = 1
 """The version of the report's format."""
@@ -49,6 +43,8 @@ class Header:
         backend: The name of the backend.
         distribution: What pip installed for it, with the version.
         server: Product and version of its engine.
+        items: How many items the run is to have.
+        left_out: How many items of the suite were not chosen; a run with any proves no level.
         capabilities: What each of its roles declares, by the name of the role.
         known_issues: What its author declares to fail.
     """
@@ -64,6 +60,8 @@ class Header:
     backend: str
     distribution: str
     server: str
+    items: int
+    left_out: int
     capabilities: Mapping[str, Mapping[str, Any]]
     known_issues: tuple[Mapping[str, str], ...] = ()
 
@@ -103,10 +101,10 @@ class Line:
             title=item.case.title,
             family=item.case.family.number,
             level=item.case.family.level,
-            status=outcome.status,
+            status=outcome.status.value,
             reason=outcome.reason,
             seconds=round(outcome.duration, 4),
-            evidence=dict(outcome.evidence),
+            evidence=jsonable(outcome.evidence),
         )
 
 
@@ -118,11 +116,16 @@ class Footer:
         ended: When, ISO 8601 in UTC.
         seconds: How long the run took.
         counts: How many items have each status.
+        items_sha256: SHA-256 of the items' ids, sorted, each with a line feed after it.
     """
 
     ended: str
     seconds: float
     counts: Mapping[str, int]
+    items_sha256: str
+
+
+Write = Callable[[Header | Line | Footer], object]
 
 
 @attrs.frozen
@@ -145,58 +148,40 @@ class Report:
         return all(Status(line.status).is_good for line in self.lines)
 
     @classmethod
-    def of(cls, harness: Harness, profile: Profile, seed: int, verdicts: Iterable[tuple[Item, Outcome]]) -> Self:
-        """Describe a backend, which is opened for that, and take the verdicts as they come."""
-        header = describe(harness, profile, seed)
+    def of(cls, header: Header, verdicts: Iterable[tuple[Item, Outcome]], write: Write | None = None) -> Self:
+        """Take the verdicts as they come.
+
+        Args:
+            header: What is run.
+            verdicts: Each item with its verdict.
+            write: Called with every part of the report as soon as it is there.
+        """
+        write = write or _keep_only
+        write(header)
         started = time.perf_counter()
-        lines = tuple(Line.of(item, outcome) for item, outcome in verdicts)
-        counts = Counter(line.status for line in lines)
-        seconds = round(time.perf_counter() - started, 3)
-        return cls(header, lines, Footer(ended=_now(), seconds=seconds, counts=dict(sorted(counts.items()))))
+        lines = []
+        for item, outcome in verdicts:
+            lines.append(Line.of(item, outcome))
+            write(lines[-1])
+        footer = Footer(
+            ended=now(),
+            seconds=round(time.perf_counter() - started, 3),
+            counts=dict(sorted(Counter(line.status for line in lines).items())),
+            items_sha256=hash_of(line.id for line in lines),
+        )
+        write(footer)
+        return cls(header, tuple(lines), footer)
 
 
-def describe(harness: Harness, profile: Profile, seed: int) -> Header:
-    """Return the header of a run."""
-    found = asyncio.run(_capabilities(harness))
-    servers = sorted({each.server_version for each in found.values() if each.server_version})
-    return Header(
-        suite=version("omniq-conformance"),
-        profile=profile.name,
-        seed=seed,
-        started=_now(),
-        python=platform.python_version(),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        backend=harness.backend,
-        distribution=_distribution(harness.backend),
-        server=", ".join(servers),
-        capabilities={role: attrs.asdict(each) for role, each in found.items()},
-        known_issues=tuple(
-            {"id": issue.id, "url": issue.url, "reason": issue.reason, "expires": issue.expires.isoformat()}
-            for issue in harness.known_issues
-        ),
-    )
+def hash_of(ids: Iterable[str]) -> str:
+    """Return the SHA-256 of a set of item ids, in hexadecimal."""
+    return hashlib.sha256("".join(f"{id}\n" for id in sorted(ids)).encode()).hexdigest()
 
 
-async def _capabilities(harness: Harness) -> dict[str, Capabilities]:
-    namespace = f"conformance-{os.getpid()}-header"
-    stores = await harness.open(namespace)
-    try:
-        names = {field.name: getattr(stores, field.name) for field in attrs.fields(type(stores))}
-        return {name: storage.capabilities for name, storage in names.items() if storage is not None}
-    finally:
-        await stores.close()
-        await harness.destroy(namespace)
-
-
-def _distribution(backend: str) -> str:
-    for listing in list_backends():
-        if listing.name == backend and listing.distribution:
-            return f"{listing.distribution} {listing.version}"
-    try:
-        return f"{backend} {version(backend)}"
-    except PackageNotFoundError:
-        return backend
-
-
-def _now() -> str:
+def now() -> str:
+    """Return the present moment, ISO 8601 in UTC."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def _keep_only(part: Header | Line | Footer) -> None:
+    del part
