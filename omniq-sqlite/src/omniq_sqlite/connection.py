@@ -16,7 +16,7 @@ from omniq_sqlite.checkpoint import Checkpointer
 from omniq_sqlite.failures import mapped
 from omniq_sqlite.filesystem import network_filesystem
 from omniq_sqlite.gate import GatedReader
-from omniq_sqlite.schema import migrate
+from omniq_sqlite.schema import check_format, migrate
 from omniq_sqlite.wake import DONE, EVENTS, WORK, Doorbell, ring
 from omniq_sqlite.writer import Writer
 
@@ -30,6 +30,7 @@ __all__ = ["Database", "host_time"]
 T = TypeVar("T")
 
 _CHUNK = 1000
+_PAUSE = 0.005
 SAFETY_NET = 0.5
 """Seconds after which a waiter looks at the database although no bell has rung."""
 
@@ -212,7 +213,8 @@ class Database:
             self.path, timeout=options.timeout, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
-            _set_journal_mode(connection, options.journal_mode)
+            check_format(connection, self.path)  # before the journal mode is written into another program's file
+            _set_journal_mode(connection, options.journal_mode, options.timeout)
             connection.execute(f"PRAGMA synchronous = {options.synchronous}")
             connection.execute(f"PRAGMA cache_size = {options.cache_size}")
             connection.execute("PRAGMA temp_store = MEMORY")
@@ -255,11 +257,18 @@ class Database:
         return StoreClosedError(f"The SQLite store {self.path} {reason}; open it in this process before using it.")
 
 
-def _set_journal_mode(connection: sqlite3.Connection, mode: str) -> None:
-    # Only when it differs: setting it takes an exclusive lock.
-    (current,) = connection.execute("PRAGMA journal_mode").fetchone()
-    if current.upper() != mode:
-        connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
+def _set_journal_mode(connection: sqlite3.Connection, mode: str, timeout: float) -> None:
+    """Set it if it is another one, which takes an exclusive lock that SQLite's busy handler does not wait for."""
+    deadline = time.monotonic() + timeout
+    while connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != mode:
+        try:
+            connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)  # another process has just opened the new file, too
+        else:
+            return
 
 
 def _warnings() -> tuple[str, ...]:

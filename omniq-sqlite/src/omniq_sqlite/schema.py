@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-__all__ = ["APPLICATION_ID", "FORMAT", "migrate"]
+__all__ = ["APPLICATION_ID", "FORMAT", "check_format", "migrate"]
 
 APPLICATION_ID = 0x4F4D4E51
 """`OMNQ`; `file omniq.db` shows it."""
@@ -27,11 +27,11 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         StoreFormatError: The file is another program's, or a newer OmniQ has changed its format.
     """
-    if _format(connection, path) == FORMAT:
+    if check_format(connection, path) == FORMAT:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for number in range(_format(connection, path) + 1, FORMAT + 1):
+        for number in range(check_format(connection, path) + 1, FORMAT + 1):
             for statement in _statements(number):
                 connection.execute(statement)
         connection.executemany(
@@ -47,7 +47,12 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _format(connection: sqlite3.Connection, path: Path) -> int:
+def check_format(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the number of the newest migration that the store has, 0 for an empty file, and change nothing.
+
+    Raises:
+        StoreFormatError: The file is another program's, or a newer OmniQ has changed its format.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (stored,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
