@@ -1,0 +1,177 @@
+"""Hits one process after the other, each at another point, and examines what it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from omniq.storage.capabilities import Durability, Scope
+from omniq_conformance.faults import strace
+from omniq_conformance.faults.aftermath import examine
+from omniq_conformance.faults.forkserver import ForkServer
+from omniq_conformance.faults.points import FILE_CALLS, SOCKET_CALLS, Point
+from omniq_conformance.faults.world import look
+from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError, VacuousError
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from omniq.storage.capabilities import Capabilities
+    from omniq_conformance.faults.aftermath import Aftermath
+    from omniq_conformance.registry import Trial
+    from omniq_conformance.space import Space
+
+__all__ = ["Tally", "durable", "package_calls", "perform", "spread", "system_calls", "walk"]
+
+_PERFORMED = "omniq_conformance.faults.runs:performed"
+_SHOWN = 8
+
+
+async def durable(trial: Trial) -> Capabilities:
+    """Return what a backend offers that keeps what it acknowledged.
+
+    Raises:
+        UnsupportedError: It declares that it does not; what another process had written was looked for.
+        UnverifiedError: The backend does not take `now=`.
+    """
+    async with trial.space() as space:
+        capabilities = (await space.open()).task_queue.capabilities
+    if capabilities.durability is Durability.NONE:
+        async with trial.space(joined=False) as space:
+            with ForkServer(trial.harness) as server:
+                await asyncio.to_thread(server.run, space, _PERFORMED)
+            left = len(await look(await space.open()))
+        msg = f"It declares durability none: of what another process had written, {left} records were left."
+        raise UnsupportedError(msg)
+    if not capabilities.injectable_time:
+        msg = "The scenario has a clock of its own, and the backend does not take `now=` (injectable_time)."
+        raise UnverifiedError(msg)
+    return capabilities
+
+
+@attrs.define
+class Tally:
+    """What a walk saw.
+
+    Attributes:
+        points: How many points were tried.
+        killed: How many processes were killed there.
+        torn: In how many an operation was under way.
+        errors: How many errors were raised, by the name of the class.
+    """
+
+    points: int = 0
+    killed: int = 0
+    torn: int = 0
+    errors: dict[str, int] = attrs.field(factory=dict)
+
+    def add(self, found: Aftermath) -> None:
+        """Count one process."""
+        self.points += 1
+        self.killed += not found.story.is_over
+        self.torn += found.story.open is not None
+        for error in found.story.errors:
+            name = error.partition(":")[0]
+            self.errors[name] = self.errors.get(name, 0) + 1
+
+
+async def walk(trial: Trial, server: ForkServer, points: Sequence[Point]) -> Tally:
+    """Hit a process at each point, and examine what it leaves while the next one runs.
+
+    Raises:
+        DivergenceError: Something was lost, torn, or not to be used any more.
+    """
+    tally = Tally()
+    await _warm_up(trial, server)
+    examination: asyncio.Task[Aftermath] | None = None
+    for point in [*points, None]:
+        space = trial.space()
+        lines = [] if point is None else await asyncio.to_thread(server.run, space, _PERFORMED, point=point)
+        if examination is not None:
+            tally.add(await examination)
+        examination = None if point is None else asyncio.create_task(_examined(space, lines, point))
+    return tally
+
+
+async def perform(trial: Trial, server: ForkServer, point: Point) -> Aftermath:
+    """Hit a process at one point, and examine what it leaves."""
+    space = trial.space()
+    return await _examined(space, await asyncio.to_thread(server.run, space, _PERFORMED, point=point), point)
+
+
+async def _warm_up(trial: Trial, server: ForkServer) -> None:
+    """Let the server import what the scenario needs; without a fault nothing may go wrong."""
+    space = trial.space()
+    lines = await asyncio.to_thread(server.run, space, _PERFORMED, tell_modules=True)
+    await _examined(space, lines, Point())
+
+
+async def _examined(space: Space, lines: list[list[object]], point: Point) -> Aftermath:
+    async with space:
+        found = await examine(space, lines)
+    if found.faults:
+        shown = "\n".join(found.faults[:_SHOWN])
+        where = f"A process that was hit at {point} left" if point.name else "A process that was not hit left"
+        told = f"\nIt had been told: {'; '.join(found.story.errors)}" if found.story.errors else ""
+        msg = f"{where} {len(found.faults)} faults:\n{shown}{told}"
+        raise DivergenceError(msg)
+    return found
+
+
+# Which points there are
+
+
+async def system_calls(trial: Trial, capabilities: Capabilities) -> Counter[str]:
+    """Return how often the scenario makes each system call that changes what is stored.
+
+    Raises:
+        UnverifiedError: This system cannot trace processes.
+        VacuousError: There is none.
+    """
+    strace.require()
+    is_remote = trial.harness.server_kind is not None or capabilities.scope is Scope.CLUSTER
+    names = FILE_CALLS + SOCKET_CALLS if is_remote else FILE_CALLS
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "calls"
+        with ForkServer(trial.harness, strace.tracing(names, log)) as server:
+            await perform(trial, server, Point())
+        counts = strace.counted(log)
+    if not counts:
+        msg = "The scenario made no system call that changes what is stored, as far as strace can see."
+        raise VacuousError(msg)
+    return counts
+
+
+async def package_calls(trial: Trial, server: ForkServer) -> tuple[str, int]:
+    """Return the folder of the backend's package, and how many calls the scenario makes inside of it."""
+    async with trial.space() as space:
+        module = type((await space.open()).task_queue).__module__
+    package = sys.modules[module.partition(".")[0]]
+    folder = str(Path(package.__file__ or package.__path__[0]).parent)
+    async with trial.space() as space:
+        lines = await asyncio.to_thread(server.run, space, _PERFORMED, point=Point("call", package=folder))
+    return folder, next(line[1] for line in lines if line[0] == "calls")
+
+
+def spread(counts: Mapping[str, int], limit: int, seed: int) -> Iterator[tuple[str, int]]:
+    """Choose at most so many calls of those that are made, evenly, the rare ones first.
+
+    Args:
+        counts: How many there are of each name.
+        limit: How many are chosen, but at least one of each name.
+        seed: Others are chosen for another seed, if not all are.
+    """
+    left = limit
+    for place, name in enumerate(sorted(counts, key=lambda name: (counts[name], name))):
+        others = len(counts) - place - 1  # those that are made more often have more to tell
+        number = min(counts[name], max(1, left // (2 * others or 1)))
+        left -= number
+        step = counts[name] / number
+        offset = (seed * 0.618034) % 1 * step
+        yield from ((name, 1 + int(offset + step * index)) for index in range(number))
