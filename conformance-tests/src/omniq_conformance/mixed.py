@@ -119,7 +119,9 @@ def completed(harness: Harness) -> Harness:
     Raises:
         UnverifiedError: Roles are missing, and the memory backend is not installed.
     """
-    missing = {role for role in Role if (offered := offered_roles(harness.keeper(role).backend)) and role not in offered}
+    missing = {
+        role for role in Role if (offered := offered_roles(harness.keeper(role).backend)) and role not in offered
+    }
     if not missing:
         return harness
     from omniq_conformance.discovery import find_harness

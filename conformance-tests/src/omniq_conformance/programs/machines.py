@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from omniq_conformance.programs.events_machine import EventsMachine
+from omniq_conformance.programs.queue_events_machine import QueueEventsMachine
 from omniq_conformance.programs.queue_machine import QueueMachine
+from omniq_conformance.programs.queue_results_machine import QueueResultsMachine
 from omniq_conformance.programs.results_machine import ResultsMachine
+from omniq_conformance.programs.schedule_queue_machine import ScheduleQueueMachine
 from omniq_conformance.programs.schedules_machine import SchedulesMachine
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ MACHINES: Mapping[str, Callable[[str], Machine]] = {
     "results": ResultsMachine,
     "events": EventsMachine,
     "schedules": SchedulesMachine,
+    "queue-results": QueueResultsMachine,
+    "queue-events": QueueEventsMachine,
+    "schedule-queue": ScheduleQueueMachine,
 }
 
 
