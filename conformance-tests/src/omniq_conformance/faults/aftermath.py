@@ -36,6 +36,7 @@ class Story:
         open: The operation that may or may not have been done, if there is one.
         faults: What no process may do, whatever happens to it.
         errors: The errors that were raised, as text.
+        is_open: Whether the process got as far as having opened the namespace.
         is_over: Whether the process came to its end by itself.
     """
 
@@ -46,6 +47,7 @@ class Story:
     open: int | None = None
     faults: list[str] = attrs.field(factory=list)
     errors: list[str] = attrs.field(factory=list)
+    is_open: bool = False
     is_over: bool = False
 
     @classmethod
@@ -61,6 +63,8 @@ class Story:
                     story.done.append(details[1])
                     story.tokens |= {id: Token(*token) for id, token in details[2].items()}
                     story.open = None
+                case "ok" if details[0] == OPENING:
+                    story.is_open = True
                 case "error":
                     story.failed(*details)
                 case "untyped":
@@ -93,15 +97,18 @@ class Aftermath:
     Attributes:
         story: What the process was told.
         faults: What is wrong, one sentence each.
+        gave_up: Whether an operation failed for good, after the namespace was opened.
     """
 
     story: Story
     faults: list[str]
+    gave_up: bool = False
 
 
 async def examine(space: Space, lines: Sequence[Line]) -> Aftermath:
     """Compare the namespace with what the process was told, then do the rest of the scenario and compare again."""
     story = Story.read(lines)
+    number_done = len(story.done)
     examination = _Examination(scenario(space.mode), World(space.mode), story)
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -110,7 +117,8 @@ async def examine(space: Space, lines: Sequence[Line]) -> Aftermath:
         faults = [f"after the crash, {examination.doing}: {type(error).__name__}: {error}"]
     finally:
         await space.close()
-    return Aftermath(story, [*story.faults, *faults])
+    gave_up = story.is_open and story.is_over and number_done < len(scenario(space.mode))
+    return Aftermath(story, [*story.faults, *faults], gave_up)
 
 
 class _Examination:

@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ForkServer", "Job"]
 
 _NOWHERE = Point()
+_LOOK_AGAIN = 0.002
 
 
 class Job:
@@ -45,6 +47,24 @@ class Job:
         self.ledger = Ledger(self.path)
         os.mkfifo(self.pipe)
         self._end = os.open(self.pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    def until(self, what: str) -> Line:
+        """Wait for a line of the ledger.
+
+        Raises:
+            RuntimeError: It does not come.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            lines = self.ledger.lines()
+            for line in lines:
+                if line[0] == what:
+                    return line
+            if any(line[0] in {"broken", "exit"} for line in lines):
+                break
+            time.sleep(_LOOK_AGAIN)
+        msg = f"The child process never noted {what!r}. Its ledger: {self.ledger.lines()[-3:]}"
+        raise RuntimeError(msg)
 
     def wait(self) -> list[Line]:
         """Wait until the child is gone, and return what it noted.

@@ -26,14 +26,15 @@ class Ledger:
 
     Args:
         path: The file; made if it is not there.
+        size: How many bytes it has room for, if it is made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int = _SIZE) -> None:
         if not path.exists():
             with path.open("xb") as file:
-                file.truncate(_SIZE)
+                file.truncate(size)
         with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), _SIZE)
+            self._map = mmap.mmap(file.fileno(), 0)
         self._end = self._map[:].partition(b"\0")[0].rfind(b"\n") + 1
 
     def note(self, what: str, *details: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from omniq.errors import OutcomeUnknownError, StorageError
@@ -23,10 +24,11 @@ OPENING, CLOSING = -1, -2
 _TRIES = 2
 
 
-async def perform(space: Space, acts: Sequence[Act], ledger: Ledger) -> None:
-    """Open the namespace, do the operations one after the other, and close it.
+async def perform(space: Space, acts: Sequence[Act], ledger: Ledger, *, close: bool = True) -> None:
+    """Open the namespace, do the operations one after the other, and close it if told.
 
-    An operation that fails is tried once more, on the same handle; if it fails again the rest is not done.
+    An operation that fails is tried once more, on the same handle; if it fails again the rest is not done. Every line
+    ends with the host's time in seconds.
     """
     opened: list[Stores] = []
 
@@ -38,13 +40,14 @@ async def perform(space: Space, acts: Sequence[Act], ledger: Ledger) -> None:
         for number, act in enumerate(acts):
             if not await _try(ledger, number, lambda act=act: act.run(opened[0], tokens)):  # type: ignore[misc] # bound
                 break
-    await _try(ledger, CLOSING, space.close)
-    ledger.note("end")
+    if close:
+        await _try(ledger, CLOSING, space.close)
+        ledger.note("end")
 
 
 async def _try(ledger: Ledger, number: int, run: Callable[[], Awaitable[Any]]) -> bool:
     for _ in range(_TRIES):
-        ledger.note("invoke", number)
+        ledger.note("invoke", number, time.time())
         try:
             answer = await run()
         except StorageError as error:
@@ -52,7 +55,7 @@ async def _try(ledger: Ledger, number: int, run: Callable[[], Awaitable[Any]]) -
         except Exception as error:  # noqa: BLE001 - what it is decides the verdict
             ledger.note("untyped", number, f"{type(error).__name__}: {error}")
         else:
-            ledger.note("ok", number, plain(answer), _tokens_in(answer))
+            ledger.note("ok", number, plain(answer), _tokens_in(answer), time.time())
             return True
     return False
 

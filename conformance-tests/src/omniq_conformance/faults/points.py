@@ -58,8 +58,7 @@ def arm(point: Point) -> CallCounter | None:
     """Prepare this process, before it has other threads, to be hit at the point; a counter counts what it could be."""
     if point.package:
         counter = CallCounter(point.package, point.number)
-        threading.setprofile(counter)
-        sys.setprofile(counter)
+        counter.start()
         return counter
     if point.name:
         use_up = _calls()[point.name]
@@ -110,22 +109,30 @@ class CallCounter:
 
     Args:
         package: The folder; calls that its code makes, of Python functions or of others, count.
-        last: At which call the process is killed; 0 lets it live.
+        last: At which call the process gets the signal; 0 is never.
+        number: The signal.
 
     Attributes:
         seen: How many calls there were.
+        last: As given; may be moved.
     """
 
-    def __init__(self, package: str, last: int = 0) -> None:
+    def __init__(self, package: str, last: int = 0, number: int = signal.SIGKILL) -> None:
         self.seen = 0
+        self.last = last
         self._package = package
-        self._last = last
+        self._signal = number
         self._numbers = itertools.count(1)
+
+    def start(self) -> None:
+        """Count in this thread and in those that it starts."""
+        threading.setprofile(self)
+        sys.setprofile(self)
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
         """Look at one event of the interpreter."""
         del arg
         if event in {"call", "c_call"} and frame.f_code.co_filename.startswith(self._package):
             self.seen = next(self._numbers)
-            if self.seen == self._last:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if self.seen == self.last:
+                os.kill(os.getpid(), self._signal)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 
     from omniq.storage.capabilities import Capabilities
     from omniq_conformance.faults.aftermath import Aftermath
+    from omniq_conformance.harness import Harness
     from omniq_conformance.registry import Trial
-    from omniq_conformance.space import Space
+    from omniq_conformance.space import Mode, Space
 
-__all__ = ["Tally", "durable", "package_calls", "perform", "spread", "system_calls", "walk"]
+__all__ = ["Tally", "durable", "package_calls", "package_folder", "perform", "spread", "system_calls", "walk"]
 
 _PERFORMED = "omniq_conformance.faults.runs:performed"
 _SHOWN = 8
+_left: WeakKeyDictionary[Harness, int] = WeakKeyDictionary()
+_made: WeakKeyDictionary[Harness, dict[Mode, Counter[str]]] = WeakKeyDictionary()
 
 
 async def durable(trial: Trial) -> Capabilities:
@@ -43,16 +47,23 @@ async def durable(trial: Trial) -> Capabilities:
     async with trial.space() as space:
         capabilities = (await space.open()).task_queue.capabilities
     if capabilities.durability is Durability.NONE:
-        async with trial.space(joined=False) as space:
-            with ForkServer(trial.harness) as server:
-                await asyncio.to_thread(server.run, space, _PERFORMED)
-            left = len(await look(await space.open()))
+        left = await _left_behind(trial)
         msg = f"It declares durability none: of what another process had written, {left} records were left."
         raise UnsupportedError(msg)
     if not capabilities.injectable_time:
         msg = "The scenario has a clock of its own, and the backend does not take `now=` (injectable_time)."
         raise UnverifiedError(msg)
     return capabilities
+
+
+async def _left_behind(trial: Trial) -> int:
+    known = _left.get(trial.harness)
+    if known is None:
+        async with trial.space(joined=False) as space:
+            with ForkServer(trial.harness) as server:
+                await asyncio.to_thread(server.run, space, _PERFORMED)
+            known = _left[trial.harness] = len(await look(await space.open()))
+    return known
 
 
 @attrs.define
@@ -63,12 +74,14 @@ class Tally:
         points: How many points were tried.
         killed: How many processes were killed there.
         torn: In how many an operation was under way.
+        gave_up: In how many an operation failed for good, after the namespace was opened.
         errors: How many errors were raised, by the name of the class.
     """
 
     points: int = 0
     killed: int = 0
     torn: int = 0
+    gave_up: int = 0
     errors: dict[str, int] = attrs.field(factory=dict)
 
     def add(self, found: Aftermath) -> None:
@@ -76,6 +89,7 @@ class Tally:
         self.points += 1
         self.killed += not found.story.is_over
         self.torn += found.story.open is not None
+        self.gave_up += found.gave_up
         for error in found.story.errors:
             name = error.partition(":")[0]
             self.errors[name] = self.errors.get(name, 0) + 1
@@ -134,6 +148,13 @@ async def system_calls(trial: Trial, capabilities: Capabilities) -> Counter[str]
         UnverifiedError: This system cannot trace processes.
         VacuousError: There is none.
     """
+    known = _made.setdefault(trial.harness, {})
+    if trial.mode not in known:
+        known[trial.mode] = await _counted(trial, capabilities)
+    return known[trial.mode]
+
+
+async def _counted(trial: Trial, capabilities: Capabilities) -> Counter[str]:
     strace.require()
     is_remote = trial.harness.server_kind is not None or capabilities.scope is Scope.CLUSTER
     names = FILE_CALLS + SOCKET_CALLS if is_remote else FILE_CALLS
@@ -150,13 +171,19 @@ async def system_calls(trial: Trial, capabilities: Capabilities) -> Counter[str]
 
 async def package_calls(trial: Trial, server: ForkServer) -> tuple[str, int]:
     """Return the folder of the backend's package, and how many calls the scenario makes inside of it."""
+    folder = await package_folder(trial)
+    async with trial.space() as space:
+        lines = await asyncio.to_thread(server.run, space, _PERFORMED, point=Point("call", package=folder))
+        await space.open()  # or there is nothing to destroy
+    return folder, next(line[1] for line in lines if line[0] == "calls")
+
+
+async def package_folder(trial: Trial) -> str:
+    """Return the folder of the package that the task queue's class is in."""
     async with trial.space() as space:
         module = type((await space.open()).task_queue).__module__
     package = sys.modules[module.partition(".")[0]]
-    folder = str(Path(package.__file__ or package.__path__[0]).parent)
-    async with trial.space() as space:
-        lines = await asyncio.to_thread(server.run, space, _PERFORMED, point=Point("call", package=folder))
-    return folder, next(line[1] for line in lines if line[0] == "calls")
+    return str(Path(package.__file__).parent if package.__file__ else package.__path__[0])
 
 
 def spread(counts: Mapping[str, int], limit: int, seed: int) -> Iterator[tuple[str, int]]:
