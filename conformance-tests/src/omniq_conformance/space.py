@@ -13,7 +13,7 @@ from omniq.errors import CapabilityError
 from omniq.models.config import Role
 from omniq.storage.schedules import Advance
 from omniq_conformance.harness import Harness, OpenedStores
-from omniq_conformance.outcomes import DivergenceError, HarnessError, UnsupportedError, UnverifiedError
+from omniq_conformance.outcomes import DivergenceError, HarnessError, UnsupportedError, UnverifiedError, named
 from omniq_conformance.roles import absence
 
 if TYPE_CHECKING:
@@ -158,9 +158,9 @@ class Space:
             await self.harness.destroy(self.name)
         except Exception as error:
             if exc is not None and not isinstance(exc, (UnsupportedError, UnverifiedError)):
-                exc.add_note(f"Afterwards the harness's destroy raised {type(error).__name__}: {error}")
+                exc.add_note(f"Afterwards destroy() of {type(self.harness).__name__} raised {named(error)}")
                 return
-            msg = f"destroy({self.name!r}) of the harness raised {type(error).__name__}: {error}"
+            msg = f"destroy() of {type(self.harness).__name__} raised {named(error)}"
             raise HarnessError(msg) from error
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from omniq_conformance.discovery import find_harness
+from omniq_conformance.harness import Harness
 from omniq_conformance.outcomes import HarnessError, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from omniq_conformance.harness import Harness
 
 __all__ = ["as_json_option", "backend_options", "harness_of", "option"]
 
@@ -60,11 +61,25 @@ def harness_of(backend: str, url: str | None) -> Harness:
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
     try:
+        _check_class(backend)
         return find_harness(backend, url)
-    except (ImportError, TypeError, ValueError) as error:
-        if isinstance(error, ImportError):
-            error = ImportError(f"The harness of {backend!r} cannot be imported: {error}")
-        raise click.UsageError(str(error)) from error
+    except ImportError as error:
+        raise click.UsageError(f"The harness of {backend!r} cannot be imported: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(f"--backend {backend}: {error}") from error
     except Exception as error:
         msg = f"Making the harness of {backend!r} raised {named(error)}"
         raise HarnessError(msg) from error
+
+
+def _check_class(backend: str) -> None:
+    """Refuse `module:Class` where the module has no such class, with what it has."""
+    module_name, colon, name = backend.partition(":")
+    if not colon:
+        return
+    module = import_module(module_name)
+    if not hasattr(module, name):
+        kinds = [key for key, value in vars(module).items() if isinstance(value, type) and Harness in value.__mro__[1:]]
+        close = get_close_matches(name, kinds, 1)
+        hint = f" Did you mean {close[0]!r}?" if close else f" Its harnesses: {', '.join(kinds) or 'none'}."
+        raise ValueError(f"The module {module_name!r} has no {name!r}.{hint}")

@@ -53,7 +53,7 @@ class Progress:
         self._left[family.number] -= 1
         if not outcome.status.is_good:
             first = plain(outcome.reason.partition("\n")[0])
-            self._bars.print(status_text(outcome.status), item.id, item.case.title, first, sep="  ")
+            self._console.print(status_text(outcome.status), item.id, first, sep="  ", soft_wrap=True)
         if self._console.is_terminal:
             seen = counts_text(self._counts[family.number]).markup
             self._bars.update(self._rows[family.number], advance=1, seen=seen)

@@ -83,14 +83,12 @@ class Summary:
             groups[line.reason].append(line)
         for reason, group in groups.items():
             for line in group:
-                console.print(f"  {line.id}  {line.title}")
-            console.print(_indented(reason))
-            for line in group:
-                if "program_file" in line.evidence:
-                    file = str(line.evidence["program_file"])
-                    console.print(f"      program: {file}", soft_wrap=True)
-                    again = f"omniq-conformance replay {shlex.quote(file)} {self._target}"
-                    console.print(f"      again:   {again}", soft_wrap=True)
+                console.print(f"  {line.id}  {line.title}", soft_wrap=True)
+            console.print(_indented(reason), soft_wrap=True)
+            files = {str(line.evidence["program_file"]) for line in group if "program_file" in line.evidence}
+            for file in sorted(files):
+                again = f"omniq-conformance replay {shlex.quote(file)} {self._target}"
+                console.print(f"      {again}", soft_wrap=True, style="cyan")
 
     def _print_verdict(self, console: Console) -> None:
         counts = self._report.footer.counts

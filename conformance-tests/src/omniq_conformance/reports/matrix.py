@@ -106,9 +106,7 @@ class Column:
     @property
     def title(self) -> str:
         """Backend and server."""
-        header = self.report.header
-        named = header.server.casefold().partition(" ")[0] == header.backend.casefold()
-        return header.server if named and header.server else f"{header.backend} {header.server}".strip()
+        return _title(self.report)
 
 
 def matrix(reports: Iterable[Report]) -> Sequence[Column]:
@@ -125,11 +123,17 @@ def matrix(reports: Iterable[Report]) -> Sequence[Column]:
         found = f"These reports are of the specifications {', '.join(specs)}" if specs else "There is no report"
         raise ReportError(f"{found}. A site is made of reports of one: run the suite again where the level is old.")
     slugs: set[str] = set()
-    return [_column(newest[key], _slug(key, slugs)) for key in sorted(newest)]
+    return [_column(newest[key], slugs) for key in sorted(newest)]
 
 
-def _slug(key: tuple[str, str], taken: set[str]) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "-", " ".join(key).casefold()).strip("-") or "backend"
+def _title(report: Report) -> str:
+    backend, server = report.header.backend, report.header.server
+    is_named = server.casefold().partition(" ")[0] == backend.casefold()
+    return server if is_named else f"{backend} {server}".strip()
+
+
+def _slug(title: str, taken: set[str]) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", title.casefold()).strip("-") or "backend"
     slug, number = plain, 1
     while slug in taken:
         number += 1
@@ -138,7 +142,8 @@ def _slug(key: tuple[str, str], taken: set[str]) -> str:
     return slug
 
 
-def _column(report: Report, slug: str) -> Column:
+def _column(report: Report, slugs: set[str]) -> Column:
+    slug = _slug(_title(report), slugs)
     cells = {}
     for number, family in FAMILIES.items():
         lines = [line for line in report.lines if line.family == number]
