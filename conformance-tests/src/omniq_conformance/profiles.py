@@ -28,6 +28,8 @@ class Profile:
         minimizes: Whether the shortest program that fails is looked for.
         crash_points: At how many points each case of crashes and failing disks hits a process, at most.
         kills: How many workers are killed at random moments.
+        cuts: For how many operations of a scenario the connection is broken, at each of their chunks.
+        server_kills: How often the server is killed under load.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Profile:
     minimizes: bool = True
     crash_points: int = 24
     kills: int = 5
+    cuts: int = 1_000
+    server_kills: int = 3
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -54,6 +58,8 @@ PROFILES: Mapping[str, Profile] = {
         large_payload=65_536,
         crash_points=4,
         kills=2,
+        cuts=6,
+        server_kills=1,
     ),
     "pr": Profile(
         name="pr", queue_programs=75, role_programs=40, histories=2, tasks=40, ordered_tasks=3, large_payload=1_048_576
@@ -68,5 +74,6 @@ PROFILES: Mapping[str, Profile] = {
         large_payload=16_777_216,
         crash_points=1_000_000,
         kills=300,
+        server_kills=30,
     ),
 }
