@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from omniq_conformance.mixed import completed
 from omniq_conformance.programs.family import require, run_programs
+from omniq_conformance.programs.machines import ROLES
 from omniq_conformance.programs.pair_templates import PAIR_TEMPLATES
 from omniq_conformance.programs.pools import pool
 from omniq_conformance.programs.queue_events_machine import QUEUE_EVENTS_SOMETIMES, RELAYED_EVENTS_SOMETIMES
@@ -42,8 +43,9 @@ def programs_of(trial: Trial, family: str, sees: frozenset[str]) -> None:
 
 def run(trial: Trial, programs: Iterable[Program]) -> Counter[str]:
     """Run programs on the backend, with memory for the roles that it does not offer."""
-    harness = completed(trial.harness)
-    seen = run_programs(programs, harness)
+    chosen = list(programs)
+    harness = completed(trial.harness, ROLES[chosen[0].family])
+    seen = run_programs(chosen, harness, minimizing=trial.profile.minimizes)
     trial.evidence.update(backends=harness.backend, seen=dict(sorted(seen.items())))
     return seen
 

@@ -138,9 +138,8 @@ class RelayingMachine(QueueMachine):
             self.seen[f"a relay finds the outcome of {which} run"] += 1
             return record.order < order
         differs = record.status != entry.state
-        self.seen[
-            "a relay finds a failure that became a cancel" if differs else "a relay finds the worker's outcome"
-        ] += 1
+        what = "a failure that became a cancel" if differs else "the worker's outcome"
+        self.seen[f"a relay finds {what}"] += 1
         return differs
 
     def _store(self, relay: int) -> Iterator[Step]:
