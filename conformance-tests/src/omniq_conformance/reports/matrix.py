@@ -115,13 +115,12 @@ def matrix(reports: Iterable[Report]) -> Sequence[Column]:
     Raises:
         ReportError: There is none, or they are of different specifications.
     """
-    newest: dict[tuple[str, str], Report] = {}
-    for report in sorted(reports, key=lambda each: (each.header.started, each.footer.ended, repr(each))):
-        newest[report.header.backend, report.header.server] = report
-    specs = sorted({report.header.spec for report in newest.values()})
+    found = sorted(reports, key=lambda each: (each.header.started, each.footer.ended, repr(each)))
+    specs = sorted({report.header.spec for report in found})
     if len(specs) != 1:
-        found = f"These reports are of the specifications {', '.join(specs)}" if specs else "There is no report"
-        raise ReportError(f"{found}. A site is made of reports of one: run the suite again where the level is old.")
+        what = f"These reports are of the specifications {', '.join(specs)}" if specs else "There is no report"
+        raise ReportError(f"{what}. A site is made of reports of one: run the suite again where the level is old.")
+    newest = {(report.header.backend, report.header.server): report for report in found}
     slugs: set[str] = set()
     return [_column(newest[key], slugs) for key in sorted(newest)]
 
