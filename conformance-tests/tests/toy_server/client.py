@@ -42,11 +42,16 @@ class Link:
                 reader, writer = await asyncio.open_connection(address.hostname, address.port)
                 writer.write(packed((self.namespace, self.handle, self.joined)))
                 self.capabilities = await receive(reader)
-        except (OSError, EOFError) as error:
+        except BaseException as error:
             if writer is not None:
                 writer.transport.abort()
-            raise ConnectionLostError(f"{self.url} cannot be reached: {error!r}") from error
+            if isinstance(error, (OSError, EOFError)):
+                raise ConnectionLostError(f"{self.url} cannot be reached: {error!r}") from error
+            raise
         return reader, writer
+
+    async def greet(self):
+        self.idle.append(await self.take())
 
     async def take(self):
         while self.idle:
@@ -67,13 +72,16 @@ class Link:
                 is_good, answer = await receive(reader)
         except (OSError, EOFError) as error:
             self.drop(writer)
-            raise StoreClosedError("It was closed.") if not self.users else self.lost(method, error) from error
+            raise (self.lost(method, error) if self.users else StoreClosedError("It was closed.")) from error
         except BaseException:
             self.drop(writer)
             raise
         finally:
             self.busy.discard(writer)
-        self.idle.append((reader, writer))
+        if self.users:
+            self.idle.append((reader, writer))
+        else:
+            self.drop(writer)
         if not is_good:
             raise answer
         return answer
@@ -104,7 +112,7 @@ class RemoteRole:
 
     async def open(self):
         if not self.is_open:
-            self.link.idle.append(await self.link.take())
+            await self.link.greet()
             self.link.users += 1
             self.is_open = True
 

@@ -50,4 +50,3 @@ class ToyHarness(Harness):
     async def destroy(self, namespace):
         link = Link(self.url, namespace)
         await link.call("", "destroy", namespace)
-        link.disconnect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from omniq.errors import ConnectionLostError, OutcomeUnknownError
 
@@ -65,13 +66,40 @@ class Hanging(Link):
         return None
 
 
+class Hasty(Link):
+    """Takes what one read gets for a whole message."""
+
+    async def connect(self):
+        reader, writer = await super().connect()
+        reader.readexactly = lambda length: reader.read(max(length, 1 << 16)) if length > 4 else read(length)
+        read = type(reader).readexactly.__get__(reader)
+        return reader, writer
+
+
+class Lazy(Link):
+    """Opens without looking whether the server is there."""
+
+    async def greet(self):
+        pass
+
+
+class Forging(Link):
+    """Does not tell a worker that its task is lost."""
+
+    async def call(self, role, method, *args, **kwargs):
+        answer = await super().call(role, method, *args, **kwargs)
+        return ["ok" if each == "lost" else each for each in answer] if method == "complete" else answer
+
+
 class Leaking(Link):
     """Does not close a connection that broke."""
 
     kept = []  # noqa: RUF012 - what leaks outlives every handle
 
     def drop(self, writer):
-        self.kept.append(writer)
+        with contextlib.suppress(OSError):
+            self.kept.append(writer.get_extra_info("socket").dup())
+        super().drop(writer)
 
 
 class Deaf(Link):

@@ -14,7 +14,6 @@ import attrs
 from omniq.errors import ConnectionLostError, OutcomeUnknownError
 from omniq_conformance.cases.specimens import claim, event, outcome, spec
 from omniq_conformance.faults import disturbed
-from omniq_conformance.faults.addresses import proxied
 from omniq_conformance.faults.disturbed import (
     Counts,
     Disturbance,
@@ -194,7 +193,7 @@ async def nobody_there(trial: Trial) -> None:
         msg = f"open raised {error!r}; it changes nothing, and has to say that the store cannot be reached."
         raise DivergenceError(msg) from error
     await opened.close()
-    msg = f"open did not mind that there is no server at {proxied(url, '<host>', 0)}."
+    msg = "open did not mind that there is no server."
     raise DivergenceError(msg)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
+from omniq.models.redaction import redact_text
 from omniq_conformance.outcomes import UnverifiedError
 
 __all__ = ["address_of", "proxied"]
@@ -35,7 +36,7 @@ def address_of(url: str) -> tuple[str, int]:
     except ValueError:  # several hosts with ports
         port = None
     if not host or port is None or "," in parts.netloc:
-        msg = f"A proxy needs the one host and port of a server. Give an url such as redis://localhost:6379, not {url}."
+        msg = f"A proxy needs the one host and port of a server, as in redis://localhost:6379, not {redact_text(url)}."
         raise UnverifiedError(msg)
     return host, port
 

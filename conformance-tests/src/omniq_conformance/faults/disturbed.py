@@ -112,7 +112,9 @@ async def bounded(call: Awaitable[Any], what: str) -> Any:
         if limit.expired():
             msg = f"{what} did not end within {ENDS:.0f} s after its connection broke."
             raise DivergenceError(msg) from None
-        msg = f"{what} raised {error!r}; with a broken connection it has to be one of these or nothing: {LOST}."
+        msg = (
+            f"{what} raised {error!r}; on a broken connection it may be {' or '.join(each.__name__ for each in LOST)}."
+        )
         raise DivergenceError(msg) from error
 
 

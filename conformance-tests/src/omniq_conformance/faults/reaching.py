@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Scope
 from omniq_conformance.faults.addresses import address_of
 from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
@@ -51,7 +52,8 @@ async def server_of(trial: Trial) -> Server:
     """
     url = await reached(trial)
     if trial.harness.server is None:
-        msg = f"The server at {url} is not the suite's own. Without a url the suite starts one, which it may kill."
+        where = redact_text(url)
+        msg = f"The server at {where} is not the suite's own. Without a url the suite starts one, which it may kill."
         raise UnverifiedError(msg)
     trial.harness.server.resume()  # does nothing to one that runs; one that somebody else runs refuses
     return trial.harness.server
