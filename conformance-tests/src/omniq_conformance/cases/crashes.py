@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING
 
 from omniq.storage.capabilities import Scope
 from omniq_conformance.faults import soak, strace
-from omniq_conformance.faults.forkserver import ForkServer
+from omniq_conformance.faults.choosing import choose, within
+from omniq_conformance.faults.forkserver import ForkServer, shared
 from omniq_conformance.faults.ledger import Ledger
 from omniq_conformance.faults.points import WRITE_CALLS, Point
-from omniq_conformance.faults.walk import durable, package_calls, spread, system_calls, walk
+from omniq_conformance.faults.walk import durable, package_calls, system_calls, walk, warm_up
 from omniq_conformance.outcomes import DivergenceError, UnverifiedError, VacuousError
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from omniq.storage.capabilities import Capabilities
+    from omniq_conformance.faults.choosing import Made
     from omniq_conformance.faults.ledger import Line
     from omniq_conformance.faults.walk import Tally
     from omniq_conformance.space import Space
@@ -46,23 +50,30 @@ _SHOWN = 12
 @case("OQ-X-0301", modes=BOTH)
 async def killed_at_system_calls(trial: Trial) -> None:
     """A process may be killed before any system call that writes: what was acknowledged is there, nothing is torn."""
-    counts = await system_calls(trial, await durable(trial))
-    trigger = max(counts.values()) + 1
-    points = [Point(name, number, trigger) for name, number in spread(counts, trial.profile.crash_points, trial.seed)]
-    with ForkServer(trial.harness, strace.injecting(list(counts), "signal=SIGKILL", trigger)) as server:
+    survey = await system_calls(trial, await durable(trial))
+    chosen = choose(survey.made, survey.under_way, trial.profile.crash_points, trial.seed)
+    names, trigger = _names_and_trigger(survey.made)
+    points = [Point(call.name, call.number, trigger) for call in chosen]
+    with ForkServer(trial.harness, strace.injecting(names, "signal=SIGKILL", trigger)) as server:
         tally = await walk(trial, server, points)
-    _require_kills(trial, tally, sum(counts.values()))
+    _require_kills(trial, tally, len(survey.made))
+
+
+def _names_and_trigger(made: Sequence[Made]) -> tuple[list[str], int]:
+    """Return the names of the calls, and a number that none of them reaches by itself."""
+    return sorted({call.name for call in made}), max(call.number for call in made) + 1
 
 
 @case("OQ-X-0302", modes=BOTH)
 async def killed_at_calls(trial: Trial) -> None:
     """A process may be killed at any call inside of the backend: what was acknowledged is there, nothing is torn."""
     await durable(trial)
-    with ForkServer(trial.harness) as server:
-        package, total = await package_calls(trial, server)
-        numbers = [number for _, number in spread({"call": total}, trial.profile.crash_points // 2, trial.seed)]
-        tally = await walk(trial, server, [Point("call", number, package=package) for number in numbers])
-    _require_kills(trial, tally, total)
+    server = shared(trial.harness)
+    await warm_up(trial, server)
+    package, survey = await package_calls(trial, server)
+    chosen = within(survey.made, survey.under_way, trial.profile.crash_points // 2, trial.seed)
+    tally = await walk(trial, server, [Point("call", call.number, package=package) for call in chosen])
+    _require_kills(trial, tally, len(survey.made))
 
 
 def _require_kills(trial: Trial, tally: Tally, total: int) -> None:
@@ -77,16 +88,16 @@ async def failing_disks(trial: Trial) -> None:
     """Where a write or a sync fails, the operation fails with a StorageError that is true, and nothing else is lost."""
     capabilities = await durable(trial)
     _require_own_files(trial, capabilities)
-    made = await system_calls(trial, capabilities)
-    counts = {name: made[name] for name in WRITE_CALLS if made[name]}
-    trigger = max(counts.values(), default=0) + 1
-    number = max(1, trial.profile.crash_points // len(_FAILURES))
+    survey = await system_calls(trial, capabilities)
+    made = [call for call in survey.made if call.name in WRITE_CALLS]
+    names, trigger = _names_and_trigger(made)
+    number = max(1, trial.profile.crash_points // (2 * len(_FAILURES)))
     for place, (name, (fault, on)) in enumerate(_FAILURES.items()):
-        chosen = spread(counts, number, trial.seed + place)
-        points = [Point(call, index, trigger) for call, index in chosen]
-        with ForkServer(trial.harness, strace.injecting(list(counts), fault, trigger, on=on)) as server:
+        chosen = choose(made, survey.under_way, number, trial.seed + place)
+        points = [Point(call.name, call.number, trigger) for call in chosen]
+        with ForkServer(trial.harness, strace.injecting(names, fault, trigger, on=on)) as server:
             tally = await walk(trial, server, points)
-        trial.evidence[name] = {"points": f"{tally.points} of {sum(counts.values())}", "errors": tally.errors}
+        trial.evidence[name] = {"points": f"{tally.points} of {len(made)}", "errors": tally.errors}
         assert on or not tally.gave_up, f"After one failure {tally.gave_up} handles could not be used any more."
         if on and not tally.errors:
             msg = f"{name.capitalize()}, and no operation ever noticed."
@@ -98,8 +109,7 @@ async def full_disks(trial: Trial) -> None:
     """On a full disk writing is refused with a StorageError and reading goes on; with room again, so does all else."""
     _require_own_files(trial, await durable(trial))
     async with trial.space() as space:
-        with ForkServer(trial.harness) as server:
-            lines = await asyncio.to_thread(server.run, space, "omniq_conformance.faults.filling:fill")
+        lines = await asyncio.to_thread(shared(trial.harness).run, space, "omniq_conformance.faults.filling:fill")
         told = {what: [details for w, *details in lines if w == what] for what, *_ in lines}
         assert "untyped" not in told, told
         assert "end" in told, lines[-3:]

@@ -9,7 +9,7 @@ from pathlib import Path
 from omniq.storage.capabilities import Durability, Scope
 from omniq_conformance.faults import strace
 from omniq_conformance.faults.aftermath import examine
-from omniq_conformance.faults.forkserver import ForkServer
+from omniq_conformance.faults.forkserver import ForkServer, shared
 from omniq_conformance.faults.fsyncs import TRACED, syncs, writes
 from omniq_conformance.faults.walk import durable
 from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError
@@ -28,8 +28,7 @@ async def nothing_is_lost_with_the_process(trial: Trial) -> None:
     """What was acknowledged is there after the process was killed with everything open."""
     await durable(trial)
     async with trial.space() as space:
-        with ForkServer(trial.harness) as server:
-            lines = await asyncio.to_thread(server.run, space, f"{_RUNS}:performed_and_killed")
+        lines = await asyncio.to_thread(shared(trial.harness).run, space, f"{_RUNS}:performed_and_killed")
         found = await examine(space, lines)
     trial.evidence["acknowledged"] = len(found.story.done)
     assert not found.story.is_over

@@ -13,9 +13,10 @@ from omniq.models.record import Completion
 from omniq.models.status import TaskStatus
 from omniq.storage.capabilities import Scope
 from omniq_conformance.cases.specimens import spec
-from omniq_conformance.faults.forkserver import ForkServer
+from omniq_conformance.faults.choosing import spread
+from omniq_conformance.faults.forkserver import shared
 from omniq_conformance.faults.pausing import QUEUE
-from omniq_conformance.faults.walk import package_folder, spread
+from omniq_conformance.faults.walk import package_folder
 from omniq_conformance.outcomes import DivergenceError, UnsupportedError, VacuousError
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from omniq.models.record import Grant
-    from omniq_conformance.faults.forkserver import Job
+    from omniq_conformance.faults.forkserver import ForkServer, Job
     from omniq_conformance.faults.ledger import Line
     from omniq_conformance.space import Stores
 
@@ -52,14 +53,13 @@ async def late_settlings(trial: Trial) -> None:
     async with trial.space() as space:
         stores = await space.open()
         await stores.task_queue.enqueue([spec(f"t{number}") for number in range(4)])
-        with ForkServer(trial.harness) as server:
-            job = server.start(space, f"{_RUNS}:settle_late", {"lease_ms": _LEASE})
-            with _stopped(job):
-                grants = await _claim_all(stores, 4)
-                done, kept = grants[:2], grants[2:]
-                await stores.task_queue.complete([Completion(grant.id, grant.token) for grant in done])
-                before = await stores.task_queue.list()
-            lines = await asyncio.to_thread(job.wait)
+        job = shared(trial.harness).start(space, f"{_RUNS}:settle_late", {"lease_ms": _LEASE})
+        with _stopped(job):
+            grants = await _claim_all(stores, 4)
+            done, kept = grants[:2], grants[2:]
+            await stores.task_queue.complete([Completion(grant.id, grant.token) for grant in done])
+            before = await stores.task_queue.list()
+        lines = await asyncio.to_thread(job.wait)
         told = [line for line in lines if line[0] in {"beat", "completed", "failed", "retried"}]
         trial.evidence["told"] = told
         wrong = [line for line in told if set(line[1:]) != {"lost"}]
@@ -73,14 +73,14 @@ async def late_settlings(trial: Trial) -> None:
 async def stopped_while_settling(trial: Trial) -> None:
     """A worker that is stopped in the middle of completing a task either completes it, or has lost it to another."""
     await _require_processes(trial)
-    with ForkServer(trial.harness) as server:
-        package = await package_folder(trial)
-        total = next(line[1] for line in (await _stop_at(trial, server, package, 0))[0] if line[0] == "took")
-        numbers = [number for _, number in spread({"call": total}, max(1, trial.profile.crash_points // 8), trial.seed)]
-        seen: list[str] = []
-        for number in numbers:
-            lines, grants = await _stop_at(trial, server, package, number)
-            seen.append(_verdict(lines, grants, number))
+    server = shared(trial.harness)
+    package = await package_folder(trial)
+    total = next(line[1] for line in (await _stop_at(trial, server, package, 0))[0] if line[0] == "took")
+    numbers = [number for _, number in spread({"call": total}, max(1, trial.profile.crash_points // 8), trial.seed)]
+    seen: list[str] = []
+    for number in numbers:
+        lines, grants = await _stop_at(trial, server, package, number)
+        seen.append(_verdict(lines, grants, number))
     trial.evidence.update(points=f"{len(numbers)} of {total}", completed=seen.count("ok"), lost=seen.count("lost"))
     if not seen:
         msg = "Completing a task makes no call inside of the backend's package."

@@ -56,6 +56,8 @@ def _be_child(harness: Harness, job: dict[str, Any]) -> None:
         run = getattr(importlib.import_module(module), name)
         space = Space(harness, Mode(job["mode"]), job["namespace"])
         counter = arm(Point(**job["point"]))
+        if counter is not None:
+            ledger.clock = lambda: counter.seen
         asyncio.run(run(space, ledger, **job["arguments"]))
         sys.setprofile(None)
         if counter is not None:

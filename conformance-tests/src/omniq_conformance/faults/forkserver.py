@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from omniq_conformance.harness import Harness
     from omniq_conformance.space import Space
 
-__all__ = ["ForkServer", "Job"]
+__all__ = ["ForkServer", "Job", "shared"]
 
 _NOWHERE = Point()
 _LOOK_AGAIN = 0.002
+_servers: weakref.WeakKeyDictionary[Harness, dict[str, ForkServer]] = weakref.WeakKeyDictionary()
 
 
 class Job:
@@ -87,18 +89,32 @@ class Job:
         return lines
 
 
+def shared(harness: Harness) -> ForkServer:
+    """Return a fork server that all cases of a harness use, one after the other; it ends with the harness."""
+    known = _servers.setdefault(harness, {})
+    reference = json.dumps(reference_to(harness))
+    if reference not in known or known[reference].has_ended:
+        server = known[reference] = ForkServer(harness).__enter__()
+        weakref.finalize(harness, server.__exit__, None, None, None)
+    return known[reference]
+
+
 class ForkServer:
     """A context manager around the process.
 
     Args:
         harness: Which stores its children open.
         tracer: The command to run it under, such as strace with its options.
+
+    Attributes:
+        is_warm: Whether it has been let import what its children need.
     """
 
     def __init__(self, harness: Harness, tracer: Sequence[str] = ()) -> None:
         self._command = [*tracer, sys.executable, "-m", "omniq_conformance.faults.child"]
         self._command.append(json.dumps(reference_to(harness)))
         self._numbers = itertools.count()
+        self.is_warm = False
 
     def __enter__(self) -> Self:
         self._temporary = tempfile.TemporaryDirectory(prefix="omniq-faults-")
@@ -125,6 +141,11 @@ class ForkServer:
             self._process.kill()
             self._process.wait()
         self._temporary.cleanup()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
 
     def start(
         self,
@@ -158,7 +179,7 @@ class ForkServer:
             "point": attrs.asdict(point),
             "tell_modules": tell_modules,
         }
-        if self._process.poll() is not None or self._process.stdin is None:
+        if self.has_ended or self._process.stdin is None:
             told = (self.folder / "errors").read_text("utf-8", errors="replace")
             msg = f"The process that starts children ended with {self._process.returncode}: {told}"
             raise RuntimeError(msg)

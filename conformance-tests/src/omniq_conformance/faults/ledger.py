@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import mmap
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["Ledger", "Line"]
@@ -27,6 +29,9 @@ class Ledger:
     Args:
         path: The file; made if it is not there.
         size: How many bytes it has room for, if it is made.
+
+    Attributes:
+        clock: Gives the time for lines that have one: the host's in seconds, unless replaced.
     """
 
     def __init__(self, path: Path, size: int = _SIZE) -> None:
@@ -35,6 +40,7 @@ class Ledger:
                 file.truncate(size)
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
+        self.clock: Callable[[], float] = time.time
         self._end = self._map[:].partition(b"\0")[0].rfind(b"\n") + 1
 
     def note(self, what: str, *details: Any) -> None:

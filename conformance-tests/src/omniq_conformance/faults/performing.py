@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from omniq.errors import OutcomeUnknownError, StorageError
@@ -27,8 +26,8 @@ _TRIES = 2
 async def perform(space: Space, acts: Sequence[Act], ledger: Ledger, *, close: bool = True) -> None:
     """Open the namespace, do the operations one after the other, and close it if told.
 
-    An operation that fails is tried once more, on the same handle; if it fails again the rest is not done. Every line
-    ends with the host's time in seconds.
+    An operation that fails is tried once more, on the same handle; if it fails again the rest is not done. The lines
+    of a call and of its answer end with the ledger's time.
     """
     opened: list[Stores] = []
 
@@ -47,7 +46,7 @@ async def perform(space: Space, acts: Sequence[Act], ledger: Ledger, *, close: b
 
 async def _try(ledger: Ledger, number: int, run: Callable[[], Awaitable[Any]]) -> bool:
     for _ in range(_TRIES):
-        ledger.note("invoke", number, time.time())
+        ledger.note("invoke", number, ledger.clock())
         try:
             answer = await run()
         except StorageError as error:
@@ -55,7 +54,7 @@ async def _try(ledger: Ledger, number: int, run: Callable[[], Awaitable[Any]]) -
         except Exception as error:  # noqa: BLE001 - what it is decides the verdict
             ledger.note("untyped", number, f"{type(error).__name__}: {error}")
         else:
-            ledger.note("ok", number, plain(answer), _tokens_in(answer), time.time())
+            ledger.note("ok", number, plain(answer), _tokens_in(answer), ledger.clock())
             return True
     return False
 

@@ -7,18 +7,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from omniq_conformance.faults.choosing import Made
 from omniq_conformance.outcomes import UnverifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["counted", "injecting", "require", "tracing"]
+__all__ = ["injecting", "made", "require", "tracing"]
 
-_CALL = re.compile(r"(\d+) +(?:\d+\.\d+ )?(\w+)\(")
+_CALL = re.compile(r"(?P<thread>\d+) +(?P<at>\d+\.\d+) (?P<name>\w+)\(")
 
 
 @functools.cache
@@ -75,13 +76,13 @@ def tracing(calls: Sequence[str], log: Path) -> list[str]:
     return ["strace", "-f", "-qq", "--seccomp-bpf", "-ttt", "-T", "-o", str(log), "-e", f"trace={_names(calls)}"]
 
 
-def counted(log: Path) -> Counter[str]:
-    """Return how often each system call was made, by the thread that made it most often."""
-    by_thread: Counter[tuple[str, str]] = Counter()
-    for line in log.read_text(errors="replace").splitlines():
-        if (call := _CALL.match(line)) is not None:
-            by_thread[call[1], call[2]] += 1
-    most: Counter[str] = Counter()
-    for (_, name), number in by_thread.items():
-        most[name] = max(most[name], number)
-    return most
+def made(log: Path) -> list[Made]:
+    """Return the calls of each name, by the thread that made it most often."""
+    by_thread: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for call in map(_CALL.match, log.read_text(errors="replace").splitlines()):
+        if call is not None:
+            by_thread[call["name"], call["thread"]].append(float(call["at"]))
+    most: dict[str, list[float]] = {}
+    for (name, _), times in by_thread.items():
+        most[name] = max(times, most.get(name, []), key=len)
+    return [Made(name, number, at) for name, times in most.items() for number, at in enumerate(times, 1)]

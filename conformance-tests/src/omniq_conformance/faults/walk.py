@@ -14,14 +14,14 @@ import attrs
 from omniq.storage.capabilities import Durability, Scope
 from omniq_conformance.faults import strace
 from omniq_conformance.faults.aftermath import examine
-from omniq_conformance.faults.forkserver import ForkServer
+from omniq_conformance.faults.choosing import Made, Window, windows
+from omniq_conformance.faults.forkserver import ForkServer, shared
 from omniq_conformance.faults.points import FILE_CALLS, SOCKET_CALLS, Point
 from omniq_conformance.faults.world import look
 from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError, VacuousError
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from omniq.storage.capabilities import Capabilities
     from omniq_conformance.faults.aftermath import Aftermath
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from omniq_conformance.registry import Trial
     from omniq_conformance.space import Mode, Space
 
-__all__ = ["Tally", "durable", "package_calls", "package_folder", "perform", "spread", "system_calls", "walk"]
+__all__ = ["Survey", "Tally", "durable", "package_calls", "package_folder", "system_calls", "walk", "warm_up"]
 
 _PERFORMED = "omniq_conformance.faults.runs:performed"
 _SHOWN = 8
 _left: WeakKeyDictionary[Harness, int] = WeakKeyDictionary()
-_made: WeakKeyDictionary[Harness, dict[Mode, Counter[str]]] = WeakKeyDictionary()
+_surveys: WeakKeyDictionary[Harness, dict[Mode, Survey]] = WeakKeyDictionary()
 
 
 async def durable(trial: Trial) -> Capabilities:
@@ -60,8 +60,7 @@ async def _left_behind(trial: Trial) -> int:
     known = _left.get(trial.harness)
     if known is None:
         async with trial.space(joined=False) as space:
-            with ForkServer(trial.harness) as server:
-                await asyncio.to_thread(server.run, space, _PERFORMED)
+            await asyncio.to_thread(shared(trial.harness).run, space, _PERFORMED)
             known = _left[trial.harness] = len(await look(await space.open()))
     return known
 
@@ -102,7 +101,7 @@ async def walk(trial: Trial, server: ForkServer, points: Sequence[Point]) -> Tal
         DivergenceError: Something was lost, torn, or not to be used any more.
     """
     tally = Tally()
-    await _warm_up(trial, server)
+    await warm_up(trial, server)
     examination: asyncio.Task[Aftermath] | None = None
     for point in [*points, None]:
         space = trial.space()
@@ -113,14 +112,11 @@ async def walk(trial: Trial, server: ForkServer, points: Sequence[Point]) -> Tal
     return tally
 
 
-async def perform(trial: Trial, server: ForkServer, point: Point) -> Aftermath:
-    """Hit a process at one point, and examine what it leaves."""
-    space = trial.space()
-    return await _examined(space, await asyncio.to_thread(server.run, space, _PERFORMED, point=point), point)
-
-
-async def _warm_up(trial: Trial, server: ForkServer) -> None:
-    """Let the server import what the scenario needs; without a fault nothing may go wrong."""
+async def warm_up(trial: Trial, server: ForkServer) -> None:
+    """Let the server import what the scenario needs, if it has not; without a fault nothing may go wrong."""
+    if server.is_warm:
+        return
+    server.is_warm = True
     space = trial.space()
     lines = await asyncio.to_thread(server.run, space, _PERFORMED, tell_modules=True)
     await _examined(space, lines, Point())
@@ -141,41 +137,57 @@ async def _examined(space: Space, lines: list[list[object]], point: Point) -> Af
 # Which points there are
 
 
-async def system_calls(trial: Trial, capabilities: Capabilities) -> Counter[str]:
-    """Return how often the scenario makes each system call that changes what is stored.
+@attrs.frozen
+class Survey:
+    """The calls at which the scenario can be hit.
+
+    Attributes:
+        made: Every call.
+        under_way: When each operation was.
+    """
+
+    made: list[Made]
+    under_way: list[Window]
+
+
+async def system_calls(trial: Trial, capabilities: Capabilities) -> Survey:
+    """Return the system calls of the scenario that change what is stored.
 
     Raises:
         UnverifiedError: This system cannot trace processes.
         VacuousError: There is none.
     """
-    known = _made.setdefault(trial.harness, {})
+    known = _surveys.setdefault(trial.harness, {})
     if trial.mode not in known:
-        known[trial.mode] = await _counted(trial, capabilities)
+        known[trial.mode] = await _surveyed(trial, capabilities)
     return known[trial.mode]
 
 
-async def _counted(trial: Trial, capabilities: Capabilities) -> Counter[str]:
+async def _surveyed(trial: Trial, capabilities: Capabilities) -> Survey:
     strace.require()
     is_remote = trial.harness.server_kind is not None or capabilities.scope is Scope.CLUSTER
     names = FILE_CALLS + SOCKET_CALLS if is_remote else FILE_CALLS
+    space = trial.space()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "calls"
         with ForkServer(trial.harness, strace.tracing(names, log)) as server:
-            await perform(trial, server, Point())
-        counts = strace.counted(log)
-    if not counts:
+            lines = await asyncio.to_thread(server.run, space, _PERFORMED)
+            await _examined(space, lines, Point())
+        made = strace.made(log)
+    if not made:
         msg = "The scenario made no system call that changes what is stored, as far as strace can see."
         raise VacuousError(msg)
-    return counts
+    return Survey(made, windows(lines))
 
 
-async def package_calls(trial: Trial, server: ForkServer) -> tuple[str, int]:
-    """Return the folder of the backend's package, and how many calls the scenario makes inside of it."""
+async def package_calls(trial: Trial, server: ForkServer) -> tuple[str, Survey]:
+    """Return the folder of the backend's package, and the calls of the scenario inside of it."""
     folder = await package_folder(trial)
-    async with trial.space() as space:
-        lines = await asyncio.to_thread(server.run, space, _PERFORMED, point=Point("call", package=folder))
-        await space.open()  # or there is nothing to destroy
-    return folder, next(line[1] for line in lines if line[0] == "calls")
+    space = trial.space()
+    lines = await asyncio.to_thread(server.run, space, _PERFORMED, point=Point("call", package=folder))
+    await _examined(space, lines, Point())
+    total = next(line[1] for line in lines if line[0] == "calls")
+    return folder, Survey([Made("call", number, number) for number in range(1, total + 1)], windows(lines))
 
 
 async def package_folder(trial: Trial) -> str:
@@ -184,21 +196,3 @@ async def package_folder(trial: Trial) -> str:
         module = type((await space.open()).task_queue).__module__
     package = sys.modules[module.partition(".")[0]]
     return str(Path(package.__file__).parent if package.__file__ else package.__path__[0])
-
-
-def spread(counts: Mapping[str, int], limit: int, seed: int) -> Iterator[tuple[str, int]]:
-    """Choose at most so many calls of those that are made, evenly, the rare ones first.
-
-    Args:
-        counts: How many there are of each name.
-        limit: How many are chosen, but at least one of each name.
-        seed: Others are chosen for another seed, if not all are.
-    """
-    left = limit
-    for place, name in enumerate(sorted(counts, key=lambda name: (counts[name], name))):
-        others = len(counts) - place - 1  # those that are made more often have more to tell
-        number = min(counts[name], max(1, left // (2 * others or 1)))
-        left -= number
-        step = counts[name] / number
-        offset = (seed * 0.618034) % 1 * step
-        yield from ((name, 1 + int(offset + step * index)) for index in range(number))
