@@ -19,11 +19,12 @@ _REPORT = click.Path(exists=True, dir_okay=False)
 
 
 @click.command()
-@click.argument("reports", nargs=-1, required=True, type=_REPORT)
+@click.argument("reports", metavar="REPORT...", nargs=-1, required=True, type=_REPORT)
 @click.option(
     "-o",
     "--output",
     required=True,
+    metavar="FOLDER",
     type=click.Path(file_okay=False, path_type=Path),
     show_envvar=True,
     help="The folder for the pages, made if it does not exist.",
@@ -43,6 +44,7 @@ def site(*, reports: tuple[str, ...], output: Path) -> None:
 @click.option(
     "-o",
     "--output",
+    metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     show_envvar=True,
     help="The file; standard output if none is given.",
@@ -62,7 +64,7 @@ def badge(*, report: str, output: Path | None) -> None:
 
 
 @click.command()
-@click.argument("reports", nargs=-1, required=True, type=_REPORT)
+@click.argument("reports", metavar="REPORT...", nargs=-1, required=True, type=_REPORT)
 def validate(*, reports: tuple[str, ...]) -> None:
     """Check that files are complete reports: the format of every line, an end, and counts that match.
 

@@ -40,6 +40,7 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
         option("--strict", is_flag=True, help="Exit with 1 also if anything is unverified."),
         option(
             "--jobs",
+            metavar="NUMBER",
             type=click.IntRange(min=1),
             default=1,
             show_default=True,
@@ -51,8 +52,13 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
             metavar="PATTERN",
             help="Only these: ids of cases or items, or names of families, also with * and ?. May be repeated.",
         ),
-        option("--report", type=click.Path(dir_okay=False), help="Write the report to this file, as the run goes on."),
-        option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
+        option(
+            "--report",
+            metavar="FILE",
+            type=click.Path(dir_okay=False),
+            help="Write the report to this file, as the run goes on.",
+        ),
+        option("--seed", metavar="NUMBER", type=int, default=0, show_default=True, help="Of everything random."),
     ):
         command = add(command)
     return backend_options(command)
