@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from random import Random
 from typing import TYPE_CHECKING
@@ -256,7 +255,7 @@ async def large_backlogs(trial: Trial) -> None:
         assert granted == sorted(range(number), key=lambda n: (-(n % 10), n))
         assert await claim(queue, *_QUEUES, nonce=10**6, now=T0) == []
     share = len(seconds) // 10
-    first, last = statistics.median(seconds[1 : share + 1]), statistics.median(seconds[-share:])
+    first, last = min(seconds[1 : share + 1]), min(seconds[-share:])  # what a busy machine adds is not counted
     trial.evidence.update({"tasks": number, "first claims, ms": first * 1000, "last claims, ms": last * 1000})
     if first > _TIMES * last + _FLOOR:
         msg = f"With {number} tasks waiting a claim took {first * 1000:.2f} ms, with few {last * 1000:.2f} ms."
