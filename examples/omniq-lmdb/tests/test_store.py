@@ -6,7 +6,7 @@ import lmdb
 import pytest
 
 from omniq import AsyncOmniQ
-from omniq.errors import ConfigError, StorageError, StoreFormatError
+from omniq.errors import ConfigError, OutcomeUnknownError, StorageError, StoreFormatError
 from omniq.models.config import OmniQConfig, Role, StorageBackendConfig
 from omniq.models.record import TaskBody, TaskSpec
 from omniq.models.status import TaskStatus
@@ -106,3 +106,38 @@ def test_keys_sort_as_numbers_do():
 def test_bodies_come_back():
     body = TaskBody(func="f", args=b"\n\x00\xff", kwargs=b"\n", codec="x", headers={"h": "\n"}, timeout_ms=1)
     assert codec.load_body(codec.dump_body(body)) == body
+
+
+async def test_a_failed_commit_is_told_and_the_store_goes_on(path):
+    async with make_queue(path) as queue, make_queue(path) as other:
+        await queue.enqueue([spec("before")])
+        store = queue._store
+        real, store._env = store._env, FailingOnce(store._env)
+        with pytest.raises(OutcomeUnknownError, match="could not commit"):
+            await queue.enqueue([spec("doubtful")])
+        assert store._env is not real
+        assert [task.id for task in await other.list()] == ["before"]
+        await queue.enqueue([spec("after")])
+        assert await other.count() == 2
+
+
+class FailingOnce:
+    """An environment whose next commit fails, and which refuses everything from then on, as LMDB does."""
+
+    def __init__(self, env):
+        self._env = env
+        self._has_failed = False
+
+    def begin(self, **options):
+        if self._has_failed:
+            raise lmdb.PanicError("begin")
+        self._txn = self._env.begin(**options)
+        return self
+
+    def commit(self):
+        self._txn.abort()
+        self._has_failed = True
+        raise lmdb.DiskError("commit")
+
+    def __getattr__(self, name):
+        return getattr(self._txn if hasattr(self._txn, name) else self._env, name)

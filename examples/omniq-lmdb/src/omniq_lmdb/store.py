@@ -109,13 +109,11 @@ class Store:
         self.path = options.path.absolute()
         self.foreign = False
         self.users = 0
-        self.gates = {False: threading.Lock(), True: threading.Lock()}
+        self.gates = {True: threading.Lock(), False: threading.Lock()}  # taken in this order
+        self._options = options
+        self._is_broken = False
         self._env = _environment(self.path, options)
-        try:
-            self._tables = self._prepare()
-        except BaseException:
-            self._env.close()
-            raise
+        self._tables = self._prepare()
         self._threads = {write: ThreadPoolExecutor(1, "omniq-lmdb") for write in self.gates}
         for thread in self._threads.values():
             thread.submit(int).result()  # starts it
@@ -141,6 +139,8 @@ class Store:
         Raises:
             OutcomeUnknownError: The commit failed.
         """
+        if self._is_broken:
+            self._mend() if write else self._threads[True].submit(self._mend).result()
         with self.gates[write]:
             try:
                 txn = self._env.begin(write=write)
@@ -157,12 +157,16 @@ class Store:
             try:
                 txn.commit()
             except lmdb.Error as error:
+                self._is_broken = True
                 raise OutcomeUnknownError(f"LMDB could not commit: {error}. Check the disk, then try again.") from error
             return answer
 
     def commits(self) -> int:
         """Return a number that is another one after every commit, by whichever process; cheap enough to poll."""
-        return self._env.info()["last_txnid"]
+        try:
+            return self._env.info()["last_txnid"]
+        except lmdb.Error:  # it is being mended
+            return 0
 
     def close(self) -> None:
         """Let everything go, once what is under way has ended."""
@@ -171,21 +175,40 @@ class Store:
                 thread.shutdown()
         self._env.close()
 
+    def _mend(self) -> None:
+        """Open the environment again, in the thread for writing: LMDB refuses everything once a commit has failed."""
+        with self.gates[True], self.gates[False]:
+            if self._is_broken:
+                self._env.close()
+                self._env = _environment(self.path, self._options)
+                self._tables = self._prepare()
+                self._is_broken = False
+
     def _prepare(self) -> dict[str, lmdb._Database]:
         """Check the format and open the tables, which a new store does not have yet."""
-        with self._env.begin(write=True) as txn:
-            found = txn.stat()["entries"] > 0
-            meta = self._env.open_db(b"meta", txn=txn, create=not found) if not found or txn.get(b"meta") else None
-            known = txn.get(b"format", db=meta) if meta is not None else None
-            if found and known != FORMAT:
-                raise StoreFormatError(
-                    f"{self.path} has the format {known!r}; this version of omniq-lmdb works with {FORMAT!r}. Update "
-                    "omniq-lmdb, or give OmniQ a file of its own."
-                )
-            tables = {name: self._env.open_db(name.encode(), txn=txn, create=not found) for name in _TABLES}
-            if not found:
-                txn.put(b"format", FORMAT, db=tables["meta"])
-        self._env.reader_check()  # what killed processes were reading would never be reused
+        try:
+            with self._env.begin(write=True) as txn:
+                tables = self._checked(txn)
+            self._env.reader_check()  # what killed processes were reading would never be reused
+        except BaseException as error:
+            self._env.close()
+            if isinstance(error, lmdb.Error):
+                raise _cannot_open(self.path, error) from error
+            raise
+        return tables
+
+    def _checked(self, txn: lmdb.Transaction[bytes]) -> dict[str, lmdb._Database]:
+        found = txn.stat()["entries"] > 0
+        meta = self._env.open_db(b"meta", txn=txn, create=not found) if not found or txn.get(b"meta") else None
+        known = txn.get(b"format", db=meta) if meta is not None else None
+        if found and known != FORMAT:
+            raise StoreFormatError(
+                f"{self.path} has the format {known!r}; this version of omniq-lmdb works with {FORMAT!r}. Update "
+                "omniq-lmdb, or give OmniQ a file of its own."
+            )
+        tables = {name: self._env.open_db(name.encode(), txn=txn, create=not found) for name in _TABLES}
+        if not found:
+            txn.put(b"format", FORMAT, db=tables["meta"])
         return tables
 
 
@@ -228,7 +251,11 @@ def _environment(path: Path, options: LmdbOptions) -> lmdb.Environment:
     except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
         raise StoreFormatError(f"{path} is no LMDB file: {error}. Give OmniQ a file of its own.") from error
     except (lmdb.Error, OSError) as error:
-        raise ConnectionLostError(f"Cannot open {path}: {error}. Check the folder and its permissions.") from error
+        raise _cannot_open(path, error) from error
+
+
+def _cannot_open(path: Path, error: Exception) -> ConnectionLostError:
+    return ConnectionLostError(f"Cannot open {path}: {error}. Check the disk, the folder and its permissions.")
 
 
 def _mapped(error: lmdb.Error) -> StorageError:
