@@ -173,7 +173,7 @@ def test_it_is_a_command_of_its_own(tmp_path):
     [
         (("--backend", "memry"), "Did you mean 'memory'?"),
         (("--backend", "nowhere:Harness"), "cannot be imported: No module named 'nowhere'"),
-        (("--backend", "unwired:Refusin"), "has no 'Refusin'. Did you mean 'Refusing'?"),
+        (("--backend", "unwired:Making_"), "has no 'Making_'. Did you mean 'Making'?"),
         (("--backend", "unwired:Nothing"), "which is no subclass of omniq_conformance.Harness"),
         (("--backend", "memory", "--only", "pagin"), "--only 'pagin' means no item. Did you mean 'paging'?"),
         (("--backend", "memory", "--only", "OQ-Q-801"), "Did you mean 'OQ-Q-0801'?"),
