@@ -135,8 +135,9 @@ def _slow_relay(t: str, u: str, q: str) -> Sequence[Op]:
 def _redriven(t: str, u: str, q: str) -> Sequence[Op]:
     """The outcome of a task that was redriven gives way to that of its next run, whoever carries the old one."""
     del u
-    first = [put(t, q), claim(q), _settle(t, failed=True), op("take", relay=0)]
-    return [*first, redrive(t), claim(q), _settle(t), *_rest(0), op("results", ids=[t])]
+    results = op("results", ids=[t])
+    first = [put(t, q), claim(q), _settle(t, failed=True), results, op("take", relay=0)]
+    return [*first, redrive(t), claim(q), _settle(t), *_rest(0), results]
 
 
 @_template("OQ-X-0123", "queue-results", "a relay finds the outcome of a later run")
