@@ -68,9 +68,15 @@ async def unique_keys(trial: Trial) -> None:
             assert all(answer.created for answer in answers)
         again = await queue.enqueue([spec(f"c{n}", unique_key=name) for n, name in enumerate(NAMES)], now=T0)
         assert again == [Enqueued(f"a{n}", created=False) for n in range(len(NAMES))]
+        mixed = [
+            each
+            for n, name in enumerate(NAMES)
+            for each in (spec(f"e{n}", unique_key=name), spec(f"d{n}", "d", unique_key=name))
+        ]
+        assert [answer.created for answer in await queue.enqueue(mixed, now=T0)] == [False, True] * len(NAMES)
         for number, name in enumerate(NAMES):
             listed = await queue.list(TaskFilter(unique_key=name), now=T0)
-            assert [r.id for r in listed] == [f"a{number}", f"b{number}"]
+            assert [r.id for r in listed] == [f"a{number}", f"b{number}", f"d{number}"]
 
 
 def _bodies(largest: int) -> list[TaskBody]:
