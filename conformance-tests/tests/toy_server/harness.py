@@ -49,4 +49,5 @@ class ToyHarness(Harness):
 
     async def destroy(self, namespace):
         link = Link(self.url, namespace)
+        link.timeout = 30.0
         await link.call("", "destroy", namespace)
