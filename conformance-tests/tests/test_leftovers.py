@@ -12,6 +12,7 @@ from broken_openings import Noisy
 
 from omniq.errors import StoreClosedError
 from omniq_conformance.cases import remains
+from omniq_conformance.cases.interrupting import Moment, interrupted
 from omniq_conformance.outcomes import Status
 from omniq_memory.conformance import MemoryHarness
 from omniq_memory.handle import MemoryHandle
@@ -171,3 +172,35 @@ def test_what_is_stored_and_not_told_is_seen(kind, change):
     found = outcome("OQ-X-0980-separate", Haunted())
     assert found.status is Status.FAIL
     assert f"Of the {kind}, " in found.reason
+
+
+async def three_waits(log):
+    for number in range(3):
+        await asyncio.sleep(0.001)
+        log.append(number)
+
+
+@pytest.mark.parametrize(
+    ("moment", "done", "cancelled"),
+    [
+        (Moment(-1), [], True),
+        (Moment(0), [], True),
+        (Moment(0, late=True), [], True),
+        (Moment(1), [0], True),
+        (Moment(2, late=True), [0, 1], True),
+        (Moment(3), [0, 1, 2], False),
+    ],
+)
+async def test_a_call_is_cancelled_at_the_moment(moment, done, cancelled):
+    log = []
+    assert await interrupted(lambda: three_waits(log), moment) is cancelled
+    assert log == done
+
+
+async def test_what_a_call_raises_is_raised():
+    async def wrong():
+        await asyncio.sleep(0)
+        raise StoreClosedError("closed")
+
+    with pytest.raises(StoreClosedError):
+        await interrupted(wrong, Moment(9))
