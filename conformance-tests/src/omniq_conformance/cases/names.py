@@ -198,7 +198,8 @@ async def joined_result_values(trial: Trial) -> None:
             for g, (value, codec) in zip(grants, values, strict=True)
         ]
         items = [Completion(g.id, g.token, result) for g, result in zip(grants, made, strict=True)]
-        assert await stores.task_queue.complete(items, now=T0) == ["ok"] * len(items)
+        for part in (items[:-3], items[-3:]):  # a batch of one codec may be stored in another way than a mixed one
+            assert await stores.task_queue.complete(part, now=T0) == ["ok"] * len(part)
         found = await stores.results.get([g.id for g in grants], now=T0)
         assert found == [attrs.evolve(result, stored_at=T0) for result in made]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "find_mutant", "mutants_of"]
 
 _MODULES: Mapping[str, Sequence[str]] = {
-    "memory": ("memory_settling", "memory_life", "memory_roles", "memory_values", "memory_waking"),
+    "memory": ("memory_settling", "memory_life", "memory_roles", "memory_values", "memory_waking", "memory_held_out"),
     "sqlite": (
         "sqlite_settling",
         "sqlite_claiming",
@@ -23,6 +23,7 @@ _MODULES: Mapping[str, Sequence[str]] = {
         "sqlite_values",
         "sqlite_lifetime",
         "sqlite_waking",
+        "sqlite_held_out",
     ),
 }
 BACKENDS = tuple(_MODULES)

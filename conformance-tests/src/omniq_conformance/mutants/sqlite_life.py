@@ -33,6 +33,7 @@ MUTANTS.edited(
         "            held = holder(connection, spec.queue, spec.unique_key)\n        if held",
         "            held = None\n        if held",
     ),
+    raises=(StorageError,),
 )
 MUTANTS.edited(
     "redrive overlooks who holds the unique key",
@@ -129,7 +130,7 @@ MUTANTS.reworded(
 MUTANTS.edited(
     "the time window includes its end",
     _QUEUE,
-    filters,
+    task_queue,
     "task_conditions",
     ('("task.enqueued_at", "<", wanted.enqueued_before)', '("task.enqueued_at", "<=", wanted.enqueued_before)'),
 )

@@ -56,7 +56,6 @@ for _table, _cases in (
         statement(f"{_column} AUTOINCREMENT", _column),
     )
 
-MUTANTS.edited("one close closes for all", "OQ-X-0901", Database, "open", ("self._users += 1", "self._users = 1"))
 MUTANTS.edited("a closed role goes on", "OQ-X-0901", SQLiteRole, "close", ("if self._open:", "if False:"))
 MUTANTS.edited(
     "closing leaves the lock file open", "OQ-X-0903", WriteLock, "close", ("os.close(self._descriptor)", "pass")

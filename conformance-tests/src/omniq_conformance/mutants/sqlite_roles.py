@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omniq_conformance.mutants.mutant import Mutants
-from omniq_sqlite import filters, results, schedules, schema, task_queue
+from omniq_sqlite import events, results, schedules, schema, task_queue
 from omniq_sqlite.events import SQLiteEventStorage
 from omniq_sqlite.results import SQLiteResultStorage
 from omniq_sqlite.schedules import SQLiteScheduleStorage
@@ -47,7 +47,7 @@ MUTANTS.edited("events are read by their time", "OQ-E-0801", SQLiteEventStorage,
 MUTANTS.edited(
     "the window of events includes its end",
     _EVENTS,
-    filters,
+    events,
     "event_conditions",
     ('("at", "<", wanted.at_before)', '("at", "<=", wanted.at_before)'),
 )

@@ -16,6 +16,9 @@ _QUEUE = "OQ-Q-01"
 # Tokens
 
 MUTANTS.reworded("complete ignores the nonce", _QUEUE, settling, "_COMPLETE", "AND nonce = ?", "AND ? IS NOT NULL")
+MUTANTS.reworded(
+    "a token completes another task", _QUEUE, settling, "_SAME", " AND task.id = json_extract(given.value, '$[1]')", ""
+)
 MUTANTS.reworded("complete ignores the epoch", _QUEUE, settling, "_COMPLETE", "AND epoch = ?", "AND ? > 0")
 MUTANTS.reworded("what ended is completed again", _QUEUE, settling, "_COMPLETE", "AND state = 1", "AND state > 0")
 MUTANTS.reworded("complete ends a series", _QUEUE, settling, "_COMPLETE", " AND series_id IS NULL", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from omniq_conformance.mutants.mutant import Mutants
-from omniq_sqlite import claiming, filters, results, rows, schedules, schema, settling, task_queue
+from omniq_sqlite import claiming, events, filters, results, rows, schedules, schema, settling, task_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,10 +45,10 @@ MUTANTS.edited("tasks are filtered by patterns", ("OQ-Q-0501", "OQ-Q-0502"), fil
     "{column} IN (SELECT value FROM json_each({_parameter(json.dumps(sorted(values)), parameters)}))",
     "EXISTS (SELECT 1 FROM json_each({_parameter(json.dumps(sorted(values)), parameters)}) WHERE {column} LIKE value)",
 ))  # fmt: skip
-MUTANTS.edited("events are filtered by patterns", "OQ-E-0501", filters, "event_conditions", (
+MUTANTS.edited("events are filtered by patterns", "OQ-E-0501", events, "event_conditions", (
     '("task", "=", wanted.task_id)', '("task", "LIKE", wanted.task_id)'
 ))  # fmt: skip
-MUTANTS.edited("unique keys are filtered by patterns", "OQ-Q-0503", filters, "task_conditions", (
+MUTANTS.edited("unique keys are filtered by patterns", "OQ-Q-0503", task_queue, "task_conditions", (
     '("task.unique_key", "=", wanted.unique_key)', '("task.unique_key", "LIKE", wanted.unique_key)'
 ))  # fmt: skip
 
@@ -75,7 +75,7 @@ MUTANTS.edited("joined values end at NUL", "OQ-Q-0507", settling, "_text", (
 MUTANTS.edited("schedules lose their zone", "OQ-S-0501", schedules, "_schedule", (
     'fields["paused"] = bool(fields["paused"])', 'fields["paused"] = bool(fields["paused"])\n    fields["zone"] = "UTC"'
 ))  # fmt: skip
-MUTANTS.edited("records show the latest worker", "OQ-Q-01", rows, "record_from", (
+MUTANTS.edited("records show the latest worker", "OQ-Q-01", task_queue, "record_from", (
     "if state is not TaskStatus.RUNNING:", "if False:"
 ))  # fmt: skip
 

@@ -241,3 +241,15 @@ def windows_of_time(t: str, u: str, q: str) -> Sequence[Op]:
     """A window of enqueue times includes its begin and not its end."""
     edges = [{name: at} for name in ("enqueued_from", "enqueued_before") for at in (-1, 0, 1)]
     return [put(t, q), op("clock", by=5), put(u, q), *(op("list", filter=edge) for edge in edges)]
+
+
+@template("OQ-Q-0173", "complete lost", "fail lost", "release lost", "heartbeat lost")
+def token_of_another_task(t: str, u: str, q: str) -> Sequence[Op]:
+    """A token is good for its own task only."""
+    foreign = [[t, 0, "task"]]
+    tries = [
+        op("heartbeat", tokens=foreign, lease=5),
+        op("release", tokens=foreign, delay=0),
+        op("complete", tokens=foreign),
+    ]
+    return [put(t, q), put(u, q), claim(q), *tries, op("fail", tokens=foreign, retry=None), complete(t), complete(u)]
