@@ -162,7 +162,10 @@ BROKEN = {
         (MemoryScheduleStorage, "advance", always_advances),
         ["OQ-X-0112-separate", "OQ-X-0141-separate", "OQ-X-0143-separate"],
     ),
-    "paused schedules are due": ((MemoryScheduleStorage, "due", also_what_is_paused), ["OQ-X-0112-separate"]),
+    "paused schedules are due": (
+        (MemoryScheduleStorage, "due", also_what_is_paused),
+        ["OQ-X-0146-separate", "OQ-X-0146-joined"],
+    ),
     "a refused fire enqueues": (
         (MemoryTaskQueue, "fire", fires_first_and_asks_then),
         ["OQ-X-0112-joined", "OQ-X-0141-joined", "OQ-X-0143-joined"],

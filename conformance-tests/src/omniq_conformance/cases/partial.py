@@ -33,13 +33,13 @@ _RESULTS, _EVENTS = (Mode.RESULTS_JOINED,), (Mode.EVENTS_JOINED,)
 @case("OQ-X-0160", modes=_RESULTS)
 def queue_programs_with_results(trial: Trial) -> None:
     """A queue that has joined the results only writes them in its own step, and every event into the outbox."""
-    run(trial, pool("queue", trial.mode, trial.profile.role_programs // 2, trial.seed))
+    run(trial, pool("queue", trial.mode, trial.profile.role_programs // 4, trial.seed))
 
 
 @case("OQ-X-0161", modes=_EVENTS)
 def queue_programs_with_events(trial: Trial) -> None:
     """A queue that has joined the events only writes them in its own step, and every end into the outbox."""
-    run(trial, pool("queue", trial.mode, trial.profile.role_programs // 2, trial.seed))
+    run(trial, pool("queue", trial.mode, trial.profile.role_programs // 4, trial.seed))
 
 
 @case("OQ-X-0162", modes=_RESULTS)
