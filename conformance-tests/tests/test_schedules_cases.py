@@ -12,13 +12,13 @@ import pytest
 
 from omniq.models.status import TERMINAL
 from omniq_conformance.cases import schedules as cases
-from omniq_conformance.discovery import find_harness
 from omniq_conformance.engine import run_item
 from omniq_conformance.outcomes import Status
 from omniq_conformance.profiles import PROFILES
 from omniq_conformance.registry import items
 from omniq_memory.schedules import MemoryScheduleStorage
 from omniq_memory.task_queue import MemoryTaskQueue
+from omniq_sqlite.conformance import SQLiteHarness
 from omniq_sqlite.schedules import SQLiteScheduleStorage
 
 ITEMS = {item.id: item for item in items()}
@@ -121,7 +121,7 @@ def test_a_fire_without_compare_and_set_does_not_pass(id, harness):
 
 
 def test_processes_race_and_one_is_killed():
-    with find_harness("sqlite") as harness:
+    with SQLiteHarness() as harness:
         found = run_item(ITEMS["OQ-X-1113-separate"], harness, PROFILES["smoke"])
         assert (found.status, found.reason) == (Status.PASS, "")
         with broken(SQLiteScheduleStorage, "due", nothing_is_due):
