@@ -149,11 +149,13 @@ def test_points_are_spread_over_names():
     assert len(set(spread({"write": 100}, 10, 0)) | set(spread({"write": 100}, 10, 1))) == 20
 
 
-def test_the_last_call_of_each_kind_of_operation_and_the_next_one_are_chosen():
+def test_calls_inside_at_the_end_and_after_each_kind_of_operation_are_chosen():
     made = [Made("write", number, float(number)) for number in range(1, 61)]
     under_way = [Window(kind, 10.0 * place, 10.0 * place + 8) for place, kind in enumerate("abcabc")]
-    assert [call.number for call in choose(made, under_way, 6, 0)] == [8, 9, 18, 19, 28, 29]
-    assert [call.number for call in choose(made, under_way, 6, 1)] == [38, 39, 48, 49, 58, 59]
+    first, second = ([call.number for call in choose(made, under_way, 9, seed)] for seed in (0, 1))
+    assert {8, 9, 18, 19, 28, 29} < set(first)
+    assert {38, 39, 48, 49, 58, 59} < set(second)
+    assert len(first) == len(second) == 9
     assert choose(made, under_way, 100, 0) == made
     inside = within(made, under_way, 9, 0)
     assert len(inside) == 9

@@ -40,6 +40,7 @@ _FAILURES = {
     "the disk is full from then on": ("error=ENOSPC", True),
 }
 _MOST = 0.8
+_FEW = 4
 _WORKERS = 2
 _LIFE = 0.15
 """How long a worker lives at most, in seconds."""
@@ -73,7 +74,7 @@ async def killed_at_calls(trial: Trial) -> None:
     package, survey = await package_calls(trial, server)
     limit = trial.profile.crash_points
     if strace.is_usable():
-        limit //= 4  # these points are then the lesser part
+        limit = max(_FEW, limit // 6)  # these points are then the lesser part
     chosen = within(survey.made, survey.under_way, limit, trial.seed)
     tally = await walk(trial, server, [Point("call", call.number, package=package) for call in chosen])
     _require_kills(trial, tally, len(survey.made))
@@ -98,7 +99,7 @@ async def failing_disks(trial: Trial) -> None:
     # Starting strace costs more than a few points: where few are wanted, they are of one kind.
     kinds = list(_FAILURES.items())[: max(1, number)]
     for place, (name, (fault, on)) in enumerate(kinds):
-        chosen = choose(made, survey.under_way, number, trial.seed + place)
+        chosen = within(made, survey.under_way, number, trial.seed + place)
         points = [Point(call.name, call.number, trigger) for call in chosen]
         with ForkServer(trial.harness, strace.injecting(names, fault, trigger, on=on)) as server:
             tally = await walk(trial, server, points)

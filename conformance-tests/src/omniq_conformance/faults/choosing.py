@@ -1,8 +1,8 @@
 """Which points are tried, if there are more than there is time for.
 
-A store's state changes only where a step of it ends, so most points look alike. Two tell most: just before the last
-call of an operation, when whatever it does in several steps is done but for the last, and just after it was
-acknowledged. So both are tried for each kind of operation.
+A store's state changes only where a step of it ends, so most points look alike. Three tell most: in the middle of an
+operation, just before its last call, when whatever it does in several steps is done but for the last, and just after
+it was acknowledged. So these are tried for each kind of operation.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def windows(lines: Sequence[Line], kinds: Sequence[str]) -> list[Window]:
 
 
 def choose(made: Sequence[Made], under_way: Sequence[Window], limit: int, seed: int) -> list[Made]:
-    """Choose calls: of each kind of operation the last one and the one after it, then any.
+    """Choose calls: of each kind of operation one inside of it, the last one, and the one after it; then any.
 
     Args:
         made: All of them.
@@ -84,9 +84,10 @@ def choose(made: Sequence[Made], under_way: Sequence[Window], limit: int, seed: 
         return list(made)
     in_order = sorted(made, key=lambda call: call.at)
     chosen: set[Made] = set()
-    for window in _one_of_each(in_order, under_way, seed):
-        last = [call for call in in_order if call.at <= window.ended][-1:]
-        chosen |= {*last, *[call for call in in_order if call.at > window.ended][:1]}
+    for place, window in enumerate(_one_of_each(in_order, under_way, seed)):
+        inside = _inside(in_order, window)
+        after = [call for call in in_order if call.at > window.ended]
+        chosen |= {_anywhere(inside, seed + place), inside[-1], *after[:1]}
     tried = sorted(chosen, key=lambda call: call.at)
     chosen = {tried[place] for place in _evenly(len(tried), limit, seed)}
     by_name = {(call.name, call.number): call for call in made}
@@ -104,9 +105,12 @@ def within(made: Sequence[Made], under_way: Sequence[Window], limit: int, seed: 
     while len(chosen) < limit:
         some = list(_one_of_each(in_order, under_way, seed + len(chosen)))
         for place in _evenly(len(some), limit - len(chosen), seed):
-            inside = _inside(in_order, some[place])
-            chosen.append(inside[int((seed + len(chosen) + 1) * _GOLDEN % 1 * len(inside))])
+            chosen.append(_anywhere(_inside(in_order, some[place]), seed + len(chosen)))
     return chosen
+
+
+def _anywhere(calls: Sequence[Made], seed: int) -> Made:
+    return calls[int((seed + 1) * _GOLDEN % 1 * len(calls))]
 
 
 def _one_of_each(made: Sequence[Made], under_way: Sequence[Window], seed: int) -> Iterator[Window]:
