@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree as ET
@@ -144,12 +145,12 @@ def redefine(**members):
     "change",
     [
         redefine(test_conforms=lambda self: None),
-        redefine(harness_is_up=None),
+        redefine(setup_class=None),
         redefine(__test__=False),
         redefine(pytestmark=pytest.mark.skip),
         lambda suite: type("TestMine", (type("Mixin", (), {"test_conforms": None}), suite), {}),
     ],
-    ids=["test", "fixture", "collection", "marks", "mixin"],
+    ids=["test", "setup", "collection", "marks", "mixin"],
 )
 def test_a_suite_cannot_be_overridden(harness, change):
     with pytest.raises(TypeError, match="as a KnownIssue in the harness's `known_issues`"):
@@ -160,3 +161,30 @@ def test_a_suite_can_be_added_to(harness):
     suite = make_suite(harness)
     mine = redefine(test_own=lambda self: None)(suite)
     assert mine.test_conforms is suite.test_conforms
+
+
+CLASS = """
+from omniq_conformance import make_suite
+from hoarder import Hoarder
+
+
+class Loud(Hoarder):
+    def __enter__(self):
+        print("up")
+        return super().__enter__()
+
+    def __exit__(self, *exc):
+        print("down")
+        super().__exit__(*exc)
+
+
+TestConformance = make_suite(Loud(), profile="smoke")
+"""
+
+
+def test_a_class_of_tests_has_its_harness_up_once(run, tmp_path):
+    (tmp_path / "test_hoarder.py").write_text(CLASS, "utf-8")
+    done = run("-s", "-W", "error", "-k", "OQ-Q-0511 or OQ-Q-0514", "test_hoarder.py")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed, 1 skipped" in done.stdout
+    assert re.search(r"up\n?[.s]+down", done.stdout)
