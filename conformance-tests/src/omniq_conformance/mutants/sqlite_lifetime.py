@@ -61,3 +61,10 @@ MUTANTS.edited(
     "closing leaves the lock file open", "OQ-X-0903", WriteLock, "close", ("os.close(self._descriptor)", "pass")
 )
 MUTANTS.edited("a fork is not noticed", "OQ-X-0904", Database, "write", (" or self._pid != os.getpid()", ""))
+MUTANTS.add(
+    "a closed role goes on while others are open",
+    "OQ-X-0905",
+    SQLiteRole,
+    "_database",
+    lambda _: property(lambda role: role._shared),  # noqa: SLF001 - as the role's own code
+)
