@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from omniq_conformance import Harness, KnownIssue, run_conformance
@@ -98,6 +100,20 @@ def test_a_provisional_case_does_not_fail_a_build(harness):
     assert (outcome.status, outcome.status.is_good) == (Status.PROVISIONAL, True)
     assert outcome.reason == "fail, which counts from the next release on: AssertionError: x"
     assert verdict(item_that(provisional=True), harness).status is Status.PASS
+
+
+def test_the_first_error_of_a_group_is_told(harness):
+    async def off_by_one():
+        assert [1] == [2]
+
+    async def check(trial):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(off_by_one())
+
+    case = Case(id="OQ-X-0199", title="Nothing.", modes=(Mode.SEPARATE,), check=lambda trial: asyncio.run(check(trial)))
+    reason = verdict(Item(case, Mode.SEPARATE), harness).reason
+    assert reason.startswith("ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)\nThe first: AssertionE")
+    assert reason.endswith(": assert [1] == [2]")
 
 
 def test_every_case_has_a_family():
