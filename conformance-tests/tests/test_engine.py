@@ -8,7 +8,7 @@ import pytest
 
 from omniq_conformance import Harness, KnownIssue, run_conformance
 from omniq_conformance.discovery import find_harness, harness_names
-from omniq_conformance.engine import run_item
+from omniq_conformance.engine import chosen_items, run_item
 from omniq_conformance.families import FAMILIES
 from omniq_conformance.outcomes import Status, VacuousError
 from omniq_conformance.profiles import PROFILES
@@ -54,7 +54,7 @@ def test_a_known_issue_that_fails_is_no_failure_and_says_why():
     outcome = verdict(item_that(AssertionError("off by one")), harness_with(issue()))
     assert (outcome.status, outcome.status.is_good) == (Status.KNOWN_ISSUE, True)
     assert outcome.reason.startswith(
-        "Counts from one. (https://example.org/7, until 2999-01-01) AssertionError: off by one\nin tests/test_engine.py:"
+        "Counts from one. (https://example.org/7, until 2999-01-01) AssertionError: off by one\nin tests/test_engine"
     )
 
 
@@ -135,6 +135,18 @@ def test_a_run_makes_a_report_and_tells_as_it_goes(harness):
     assert (report.header.backend, report.header.profile) == ("memory", "smoke")
     assert report.header.capabilities["task_queue"]["durability"] == "none"
     assert report.header.distribution.startswith("omniq-memory ")
+
+
+def test_a_profile_may_leave_out_what_is_not_asked_for(harness):
+    def is_upgrade(item):
+        return item.case.family.name == "upgrade"
+
+    smoke = [item.id for item in chosen_items(PROFILES["smoke"])]
+    assert not any(id.startswith(("OQ-X-03", "OQ-X-12", "OQ-Q-0204")) for id in smoke)
+    assert chosen_items(PROFILES["pr"]) == list(items())
+    report = run_conformance(harness, profile="smoke", select=is_upgrade)
+    assert [line.case[:7] for line in report.lines] == ["OQ-X-12"] * len(report.lines)
+    assert (len(report.lines), report.header.left_out) == (report.header.items, len(list(items())) - len(report.lines))
 
 
 def test_several_processes_find_the_same(harness):

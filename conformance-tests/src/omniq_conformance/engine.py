@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from omniq_conformance.profiles import Profile
     from omniq_conformance.registry import Item
 
-__all__ = ["run_conformance", "run_item"]
+__all__ = ["chosen_items", "run_conformance", "run_item"]
 
 _SPECIAL: dict[type[Exception], Status] = {
     HarnessError: Status.ERROR,
@@ -62,7 +62,7 @@ def run_conformance(
         harness: The backend.
         profile: `smoke`, `pr` or `nightly`.
         seed: Of everything random; the default is the same in every run.
-        select: Which items to run; all of them by default.
+        select: Which items to run; by default all that the profile does not leave out.
         tell: Called with each item and its verdict, as soon as it is there.
         jobs: In how many processes; each one makes a harness of its own, which has to be picklable then.
         report: The file that the report is written to, line by line as the run goes on.
@@ -73,13 +73,12 @@ def run_conformance(
         OSError: The report cannot be written.
     """
     chosen = PROFILES[profile]
-    every = list(items())
-    wanted = [item for item in every if select is None or select(item)]
+    wanted = chosen_items(chosen, select)
     reference = reference_to(harness) if jobs > 1 else None
     with ExitStack() as stack:
         _start(harness, stack)
         write = None if report is None else stack.enter_context(ReportWriter(report)).write
-        header = describe(harness, chosen, seed, items=len(wanted), left_out=len(every) - len(wanted))
+        header = describe(harness, chosen, seed, items=len(wanted), left_out=len(list(items())) - len(wanted))
         if reference is None:
             verdicts: Iterable[tuple[Item, Outcome]] = (
                 (item, run_item(item, harness, chosen, seed=seed)) for item in wanted
@@ -99,6 +98,11 @@ def _start(harness: Harness, stack: ExitStack) -> None:
     except Exception as error:
         msg = f"Starting {type(harness).__name__} raised {named(error)}"
         raise HarnessError(msg) from error
+
+
+def chosen_items(profile: Profile, select: Callable[[Item], bool] | None = None) -> list[Item]:
+    """Return what a run has: what was selected, or else what the profile does not leave out."""
+    return list(items(profile)) if select is None else [item for item in items() if select(item)]
 
 
 def _told(

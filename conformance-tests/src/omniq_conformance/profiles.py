@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import TYPE_CHECKING
 
 import attrs
@@ -31,6 +32,7 @@ class Profile:
         kills: How many workers are killed at random moments.
         cuts: For how many operations of a scenario the connection is broken, at each of their chunks.
         server_kills: How often the server is killed under load.
+        leaves_out: The cases that are run only if they are asked for: patterns of ids.
     """
 
     name: str
@@ -47,6 +49,11 @@ class Profile:
     kills: int = 5
     cuts: int = 1_000
     server_kills: int = 3
+    leaves_out: tuple[str, ...] = ()
+
+    def runs(self, id: str) -> bool:
+        """Whether a run that names no cases has the one of this id."""
+        return not any(fnmatch.fnmatchcase(id, pattern) for pattern in self.leaves_out)
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -63,6 +70,11 @@ PROFILES: Mapping[str, Profile] = {
         kills=2,
         cuts=6,
         server_kills=1,
+        leaves_out=(
+            *("OQ-?-03*", "OQ-?-04*", "OQ-?-12*"),  # faults, durability, upgrade
+            *("OQ-Q-0204", "OQ-X-0904", "OQ-X-0951", "OQ-X-1113"),  # start processes
+            "OQ-X-0980",
+        ),
     ),
     "pr": Profile(
         name="pr",

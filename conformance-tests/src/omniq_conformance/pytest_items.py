@@ -48,7 +48,7 @@ class ConformanceSuite(pytest.Collector):
 
     def collect(self) -> Iterator[ConformanceItem]:
         """Yield every case in every mode, by id."""
-        for item in items():
+        for item in items(self.run.profile):
             collected: ConformanceItem = ConformanceItem.from_parent(self, name=item.id)
             collected.item, collected.run = item, self.run
             yield collected

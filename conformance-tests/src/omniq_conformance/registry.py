@@ -143,8 +143,9 @@ def all_cases() -> list[Case]:
     return [_cases[id] for id in sorted(_cases)]
 
 
-def items() -> Iterator[Item]:
-    """Yield every case in every mode that it has."""
+def items(profile: Profile | None = None) -> Iterator[Item]:
+    """Yield every case in every mode that it has; if a profile is given, without the cases that it leaves out."""
     for each in all_cases():
-        for mode in each.modes:
-            yield Item(each, mode)
+        if profile is None or profile.runs(each.id):
+            for mode in each.modes:
+                yield Item(each, mode)

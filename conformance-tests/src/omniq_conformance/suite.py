@@ -37,7 +37,7 @@ def make_suite(harness: Harness, *, profile: str = "pr", seed: int = 0) -> type[
         del cls
         harness.__exit__(None, None, None)
 
-    @pytest.mark.parametrize("item", [pytest.param(item, id=item.id) for item in items()])
+    @pytest.mark.parametrize("item", [pytest.param(item, id=item.id) for item in items(chosen)])
     def test_conforms(self: object, item: Item) -> None:
         del self
         pass_on(item, run_item(item, harness, chosen, seed=seed))

@@ -14,16 +14,14 @@ from omniq_conformance.cli.output import console, dump
 from omniq_conformance.cli.progress import Progress
 from omniq_conformance.cli.selection import selected
 from omniq_conformance.cli.summary import Summary
-from omniq_conformance.engine import run_conformance
+from omniq_conformance.engine import chosen_items, run_conformance
 from omniq_conformance.outcomes import HarnessError, Status
 from omniq_conformance.profiles import PROFILES
-from omniq_conformance.registry import items
 from omniq_conformance.reports.levels import standings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from omniq_conformance.registry import Item
     from omniq_conformance.reports.report import Report
 
 __all__ = ["run", "smoke"]
@@ -93,7 +91,8 @@ def run(**options: Any) -> None:
 def smoke(**options: Any) -> None:
     """Find out in ten seconds whether a harness is wired right.
 
-    This is `run --profile smoke`: every case, with few programs and small sizes.
+    This is `run --profile smoke`: few programs, small sizes, and nothing that kills processes or starts many. What is
+    left out is counted, and runs if --only names it.
     """
     try:
         _run(profile="smoke", **options)
@@ -115,8 +114,7 @@ def _run(
 ) -> None:
     harness = harness_of(backend, url)
     select = selected(only)
-    wanted: list[Item] = [item for item in items() if select is None or select(item)]
-    with Progress(console(stderr=True), wanted) as progress:
+    with Progress(console(stderr=True), chosen_items(PROFILES[profile], select)) as progress:
         found = run_conformance(
             harness, profile=profile, seed=seed, select=select, tell=progress.tell, jobs=jobs, report=report
         )
