@@ -28,11 +28,8 @@ NOISE = re.compile(r"\w*Warning:|Exception ignored|was never (awaited|retrieved)
 
 def pages() -> list[Path]:
     own = [page for page in sorted(DOCS.rglob("*.md")) if SEEDS not in page.parents]
-    return [
-        ROOT / "README.md",
-        *sorted(pyproject.with_name("README.md") for pyproject in ROOT.glob("*/pyproject.toml")),
-        *own,
-    ]
+    manifests = [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("examples/*/pyproject.toml")]
+    return [ROOT / "README.md", *sorted(path.with_name("README.md") for path in manifests), *own]
 
 
 def name_of(page: Path) -> str:

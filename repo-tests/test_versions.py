@@ -44,8 +44,8 @@ def packages() -> list[str]:
 
 
 def test_every_folder_with_a_manifest_is_a_member():
-    folders = sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml"))
-    assert folders == sorted(MEMBERS)
+    manifests = [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("examples/*/pyproject.toml")]
+    assert sorted(str(path.parent.relative_to(ROOT)) for path in manifests) == sorted(MEMBERS)
 
 
 def test_every_distribution_resolves_to_this_workspace():
@@ -90,11 +90,11 @@ def test_only_the_core_owns_the_import_name():
     assert CONFIG["tool"]["hatch"]["build"]["targets"]["wheel"] == {"bypass-selection": True}
 
 
-def test_every_backend_is_in_the_extra_all():
+def test_every_backend_but_the_examples_is_in_the_extra_all():
     backends = {
         manifest["project"]["name"]
-        for manifest in MANIFESTS.values()
-        if "omniq.backends" in manifest["project"].get("entry-points", {})
+        for member, manifest in MANIFESTS.items()
+        if "omniq.backends" in manifest["project"].get("entry-points", {}) and not member.startswith("examples/")
     }
     in_all = CONFIG["project"]["optional-dependencies"]["all"]
     assert {name_of(pin) for pin in in_all} == backends
@@ -106,7 +106,7 @@ def test_every_package_is_checked():
     assert sorted(tool["importlinter"]["root_packages"]) == packages()
     assert sorted(path for path in tool["mypy"]["files"] if path.endswith("/src")) == sources
     assert sorted(tool["mypy"]["mypy_path"]) == sources
-    tests = {path.parent.name + "/tests" for path in ROOT.glob("*/tests")}
+    tests = {f"{member}/tests" for member in MEMBERS if (ROOT / member / "tests").is_dir()}
     assert tests <= set(tool["pytest"]["testpaths"])
 
 
@@ -137,7 +137,7 @@ def bump(root: Path, version: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def copy(tmp_path):
     for folder in (".", *MEMBERS):
-        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / folder / "pyproject.toml", tmp_path / folder)
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""Write the part of docs/reference/cli.md that describes each command, from the commands themselves.
+"""Write the parts of docs/reference/cli.md and conformance-cli.md that describe each command, from the commands.
 
 Usage: python tools/cli_reference.py [--check]
 """
@@ -14,23 +14,29 @@ from typing import TYPE_CHECKING
 import click
 
 from omniq.cli.root import COMMANDS, cli
+from omniq_conformance.cli.root import COMMANDS as CONFORMANCE_COMMANDS
+from omniq_conformance.cli.root import main as conformance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
+REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
+PAGES = {
+    "cli.md": ("omniq", cli, COMMANDS),
+    "conformance-cli.md": ("omniq-conformance", conformance, CONFORMANCE_COMMANDS),
+}
 MARK = "<!-- written by tools/cli_reference.py from here on -->\n"
 SHARED = {"app", "config", "backend", "url", "base_dir", "as_json"}
 
 
-def reference() -> str:
-    """Return the description of every command of the core."""
-    context = click.Context(cli, info_name="omniq")
+def reference(program: str, group: click.Group, own: Iterable[str]) -> str:
+    """Return the description of every command of a program, apart from those of plugins."""
+    context = click.Context(group, info_name=program)
     sections = []
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
+    for name in own:
+        command = group.get_command(context, name)
         if command is not None:
-            sections += _sections(command, ("omniq", name))
+            sections += _sections(command, (program, name))
     return "\n".join(sections)
 
 
@@ -60,7 +66,7 @@ def _row(option: click.Option, path: tuple[str, ...]) -> str:
     names = ", ".join(f"`{name}`" for name in option.opts)
     if not option.is_flag:
         names = f"{names} {_value(option)}"
-    variable = option.envvar or f"{'_'.join(path).upper()}_{(option.name or '').upper()}"
+    variable = option.envvar or f"{'_'.join(path).replace('-', '_').upper()}_{(option.name or '').upper()}"
     default = option.default if option.show_default is True else option.show_default
     note = f" Default: {default}." if default and not option.is_flag else ""
     return f"| {names} | `{variable}` | {option.help}{note} |"
@@ -75,20 +81,25 @@ def _value(option: click.Option) -> str:
 
 
 def main() -> int:
-    """Write the page, or with --check only tell whether it is up to date."""
+    """Write the pages, or with --check only tell whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
     arguments = parser.parse_args()
-    known = PAGE.read_text("utf-8")
+    stale = [
+        _is_stale(REFERENCE / page, reference(*source), write=not arguments.check) for page, source in PAGES.items()
+    ]
+    return int(arguments.check and any(stale))
+
+
+def _is_stale(page: Path, described: str, *, write: bool) -> bool:
+    known = page.read_text("utf-8")
     head, mark, _ = known.partition(MARK)
     if not mark:
-        print(f"{PAGE} has no line {MARK!r}", file=sys.stderr)
-        return 1
-    new = f"{head}{MARK}\n{reference().rstrip()}\n"
-    if arguments.check:
-        return int(new != known)
-    PAGE.write_text(new, "utf-8")
-    return 0
+        sys.exit(f"{page} has no line {MARK!r}")
+    new = f"{head}{MARK}\n{described.rstrip()}\n"
+    if write:
+        page.write_text(new, "utf-8")
+    return new != known
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ def item_that(error=None, *, modes=(Mode.SEPARATE,)):
 def test_verdicts(harness, error, status, good):
     outcome = run_item(item_that(error), harness, PROFILES["smoke"])
     assert (outcome.status, outcome.status.is_good, outcome.error) == (status, good, error)
-    assert outcome.reason == ("" if error is None else f"{type(error).__name__}: x")
+    what, _, where = outcome.reason.partition("\n")
+    assert what == ("" if error is None else f"{type(error).__name__}: x")
+    assert bool(where) == (type(error) in {AssertionError, ZeroDivisionError})
 
 
 def test_ids_are_stable_in_form_and_titles_are_sentences():

@@ -109,8 +109,6 @@ def _completed(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
     """Add the defaults of the fields that a record of an older version does not have."""
     completed = {name: _completed(_NESTED[name], value) if name in _NESTED else value for name, value in record.items()}
     for field in attrs.fields(kind):
-        if field.name not in completed and field.name != "position":
-            default = field.default
-            made = default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
-            completed[field.name] = json.loads(json.dumps(made))
+        if field.name not in completed and field.name != "position" and field.default is not attrs.NOTHING:
+            completed[field.name] = json.loads(json.dumps(field.default))
     return completed

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+import traceback
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
 from omniq_conformance.outcomes import (
+    DivergenceError,
     HarnessError,
     Outcome,
     Status,
@@ -65,7 +68,8 @@ def run_conformance(
         report: The file that the report is written to, line by line as the run goes on.
 
     Raises:
-        HarnessError: No store could be opened or destroyed, so nothing was run.
+        HarnessError: The harness could not be started, or no store opened or destroyed, so nothing was run.
+        UnverifiedError: The server that the harness needs cannot be started here.
         OSError: The report cannot be written.
     """
     chosen = PROFILES[profile]
@@ -73,7 +77,7 @@ def run_conformance(
     wanted = [item for item in every if select is None or select(item)]
     reference = reference_to(harness) if jobs > 1 else None
     with ExitStack() as stack:
-        stack.enter_context(harness)
+        _start(harness, stack)
         write = None if report is None else stack.enter_context(ReportWriter(report)).write
         header = describe(harness, chosen, seed, items=len(wanted), left_out=len(every) - len(wanted))
         if reference is None:
@@ -85,6 +89,16 @@ def run_conformance(
 
             verdicts = run_in_processes(wanted, reference, profile, seed, jobs)
         return Report.of(header, _told(verdicts, tell), write)
+
+
+def _start(harness: Harness, stack: ExitStack) -> None:
+    try:
+        stack.enter_context(harness)
+    except UnverifiedError:
+        raise
+    except Exception as error:
+        msg = f"Starting {type(harness).__name__} raised {named(error)}"
+        raise HarnessError(msg) from error
 
 
 def _told(
@@ -109,12 +123,22 @@ def run_item(item: Item, harness: Harness, profile: Profile, *, seed: int = 0) -
     outcome = Outcome(
         id=item.id,
         status=status,
-        reason="" if error is None else named(error),
+        reason="" if error is None else _reason(error),
         error=error,
         duration=time.perf_counter() - started,
         evidence={**trial.evidence, **getattr(error, "evidence", {})},
     )
     return _judged(item, outcome, harness)
+
+
+def _reason(error: Exception) -> str:
+    """Return what was raised, and where, unless the message itself says all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, (DivergenceError, *_SPECIAL)) or not frames:
+        return named(error)
+    last = frames[-1]
+    place = "/".join(Path(last.filename).parts[-2:])
+    return f"{named(error)}\nin {place}:{last.lineno}: {last.line}"
 
 
 def _judged(item: Item, outcome: Outcome, harness: Harness) -> Outcome:

@@ -10,10 +10,10 @@ import attrs
 from omniq.models.config import Role
 from omniq_conformance.harness import ATTRIBUTES, Harness, OpenedStores
 from omniq_conformance.outcomes import UnverifiedError
-from omniq_conformance.roles import offered_roles
+from omniq_conformance.roles import absence, offered_roles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from types import TracebackType
 
     from omniq.storage.role import Storage
@@ -113,15 +113,24 @@ def _inner(namespace: str, number: int) -> str:
     return f"{namespace}-{number}"
 
 
-def completed(harness: Harness) -> Harness:
+def completed(harness: Harness, tested: Collection[Role]) -> Harness:
     """Return a harness with all roles: those that the backend does not offer are kept by the memory backend.
 
+    Args:
+        harness: Of the backend.
+        tested: The roles that the case is about.
+
     Raises:
+        UnsupportedError: The backend offers none of the tested roles.
         UnverifiedError: Roles are missing, and the memory backend is not installed.
     """
-    missing = {role for role in Role if (offered := offered_roles(harness.keeper(role).backend)) and role not in offered}
+    missing = {
+        role for role in Role if (offered := offered_roles(harness.keeper(role).backend)) and role not in offered
+    }
     if not missing:
         return harness
+    if missing.issuperset(tested):
+        raise absence(next(iter(tested)), harness)
     from omniq_conformance.discovery import find_harness
 
     try:

@@ -24,6 +24,12 @@ class Profile:
         tasks: Tasks of one concurrent history.
         ordered_tasks: Up to so many tasks are put into every order.
         large_payload: The largest payload that is stored, in bytes.
+        patience: How long a wait is asked to last, in seconds: longer than any wake-up may take.
+        minimizes: Whether the shortest program that fails is looked for.
+        crash_points: At how many points each case of crashes and failing disks hits a process, at most.
+        kills: How many workers are killed at random moments.
+        cuts: For how many operations of a scenario the connection is broken, at each of their chunks.
+        server_kills: How often the server is killed under load.
     """
 
     name: str
@@ -33,11 +39,27 @@ class Profile:
     tasks: int
     ordered_tasks: int
     large_payload: int
+    patience: float = 20.0
+    minimizes: bool = True
+    crash_points: int = 32
+    kills: int = 5
+    cuts: int = 1_000
+    server_kills: int = 3
 
 
 PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
-        name="smoke", queue_programs=20, role_programs=20, histories=1, tasks=40, ordered_tasks=2, large_payload=65_536
+        name="smoke",
+        queue_programs=20,
+        role_programs=20,
+        histories=1,
+        tasks=40,
+        ordered_tasks=2,
+        large_payload=65_536,
+        crash_points=4,
+        kills=2,
+        cuts=6,
+        server_kills=1,
     ),
     "pr": Profile(
         name="pr", queue_programs=75, role_programs=40, histories=2, tasks=40, ordered_tasks=3, large_payload=1_048_576
@@ -50,5 +72,8 @@ PROFILES: Mapping[str, Profile] = {
         tasks=200,
         ordered_tasks=4,
         large_payload=16_777_216,
+        crash_points=1_000_000,
+        kills=300,
+        server_kills=30,
     ),
 }

@@ -12,8 +12,8 @@ import attrs
 from omniq.errors import CapabilityError
 from omniq.models.config import Role
 from omniq.storage.schedules import Advance
-from omniq_conformance.harness import OpenedStores
-from omniq_conformance.outcomes import DivergenceError, HarnessError, UnsupportedError, UnverifiedError
+from omniq_conformance.harness import Harness, OpenedStores
+from omniq_conformance.outcomes import DivergenceError, HarnessError, UnsupportedError, UnverifiedError, named
 from omniq_conformance.roles import absence
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from omniq.storage.role import Storage
     from omniq.storage.schedules import ScheduleStorage
     from omniq.storage.task_queue import TaskQueue
-    from omniq_conformance.harness import Harness
 
 __all__ = ["Mode", "Space", "Stores", "checked"]
 
@@ -139,9 +138,9 @@ class Space:
         """Return a new handle, joined if the mode says so."""
         stores = Stores(checked(await self.harness.open(self.name)), self.harness)
         self._handles.append(stores)
-        if self.mode is not Mode.SEPARATE:
-            await _join(stores, self.mode)
-        return stores
+        if self.mode is Mode.SEPARATE:
+            return stores
+        return attrs.evolve(stores, joined=await _join(stores, self.mode))
 
     async def close(self) -> None:
         """Close every handle that was opened."""
@@ -159,9 +158,11 @@ class Space:
             await self.harness.destroy(self.name)
         except Exception as error:
             if exc is not None and not isinstance(exc, (UnsupportedError, UnverifiedError)):
-                exc.add_note(f"Afterwards the harness's destroy raised {type(error).__name__}: {error}")
+                exc.add_note(f"Afterwards destroy() of {type(self.harness).__name__} raised {named(error)}")
                 return
-            msg = f"destroy({self.name!r}) of the harness raised {type(error).__name__}: {error}"
+            if isinstance(error, (DivergenceError, UnverifiedError)):
+                raise  # of a harness that looks at what is left before it removes it
+            msg = f"destroy() of {type(self.harness).__name__} raised {named(error)}"
             raise HarnessError(msg) from error
 
 

@@ -42,6 +42,7 @@ _OF_PRIORITY = """
 SELECT * FROM (
     SELECT {columns} FROM task
     WHERE state = 0 AND queue = :queue AND priority = {priority} AND ready_at <= :now
+        AND (expires_at IS NULL OR expires_at > :now) -- one sweep may leave some expired ones
     ORDER BY ready_at, seq LIMIT :limit
 )
 """

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
@@ -17,7 +17,7 @@ from omniq_sqlite.schema import FORMAT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SQLiteHarness"]
+__all__ = ["SQLiteFullHarness", "SQLiteHarness"]
 
 _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
 _SAVED = "store.sqlite3"
@@ -36,13 +36,15 @@ class SQLiteHarness(Harness):
     """A namespace is a folder with a database in it, inside `url` or else where the system keeps temporary files."""
 
     backend = "sqlite"
+    options: ClassVar[Mapping[str, str]] = {}
     golden = _GOLDEN if _GOLDEN.is_dir() else None
 
     async def open(self, namespace: str) -> OpenedStores:
         """Return a handle on the database of the namespace."""
         path = self._folder(namespace)
         path.mkdir(exist_ok=True)
-        return await open_plugin(plugin, BackendConfig(backend_type="sqlite", url=str(path / "omniq.db")))
+        url = str(path / "omniq.db")
+        return await open_plugin(plugin, BackendConfig(backend_type="sqlite", url=url, options=self.options))
 
     async def destroy(self, namespace: str) -> None:
         """Remove the folder."""
@@ -75,6 +77,12 @@ class SQLiteHarness(Harness):
         # The suite makes thousands of stores: in memory, where the system has a place for that.
         memory = Path("/dev/shm")  # noqa: S108 - the folder's name is the namespace's
         return (memory if memory.is_dir() else Path(tempfile.gettempdir())) / namespace
+
+
+class SQLiteFullHarness(SQLiteHarness):
+    """Stores that survive a crash of the system."""
+
+    options: ClassVar[Mapping[str, str]] = {"synchronous": "FULL"}
 
 
 def _copy(source: Path, destination: Path) -> None:

@@ -21,7 +21,7 @@ from omniq_sqlite.wake import DONE, EVENTS, WORK, Doorbell, ring
 from omniq_sqlite.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from omniq_sqlite.options import SQLiteOptions
 
@@ -68,7 +68,10 @@ class Database:
             self._users += 1
 
     async def close(self) -> None:
-        """Leave; the last one writes what is queued and stops the threads."""
+        """Leave; the last one writes what is queued and stops the threads, even if it is cancelled meanwhile."""
+        await _finished(self._leave())
+
+    async def _leave(self) -> None:
         async with self._opening:
             if self._users == 0:
                 return
@@ -183,13 +186,19 @@ class Database:
             self._reader = await reader
             await self._reader.execute_fetchall("SELECT 1")
         except BaseException as error:
-            await writer.close()
+            await _finished(self._give_up(writer))
             if isinstance(error, OmniQError) or not isinstance(error, (sqlite3.Error, OSError)):
                 raise
             raise self._cannot_open(error) from error
         self._writer = writer
         self._pid = os.getpid()
         self._capabilities = self._describe()
+
+    async def _give_up(self, writer: Writer) -> None:
+        reader, self._reader = self._reader, None
+        await writer.close()
+        if reader is not None:
+            await reader.close()
 
     async def _disconnect(self) -> None:
         writer, reader = self._writer, self._reader
@@ -255,6 +264,16 @@ class Database:
     def _closed(self) -> StoreClosedError:
         reason = "was opened in another process, before a fork" if self._writer is not None else "is not open"
         return StoreClosedError(f"The SQLite store {self.path} {reason}; open it in this process before using it.")
+
+
+async def _finished(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work to its end; who is cancelled meanwhile is so afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
 
 
 def _set_journal_mode(connection: sqlite3.Connection, mode: str, timeout: float) -> None:

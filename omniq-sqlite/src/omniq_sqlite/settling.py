@@ -53,7 +53,7 @@ class Settlement(NamedTuple):
         items: The completions themselves, for when they have to go one by one.
         groups: (seqs as JSON, how many, epoch, nonce); nearly always one, because they are of one claim.
         seqs: All seqs as JSON.
-        results: (seq, id, value, ttl_ms) of each as JSON, if all have a JSON value, else None.
+        results: (seq, id, value, ttl_ms) of each as JSON, if all have a JSON value without a NUL, else None.
     """
 
     items: Sequence[Completion]
@@ -68,7 +68,7 @@ def prepare(items: Sequence[Completion]) -> Settlement:
     for _, (seq, epoch, nonce), _ in items:
         groups.setdefault((epoch, nonce), []).append(seq)
     results = None
-    if all(result is not None and result.codec == "json" for _, _, result in items):
+    if all(result is not None and _is_text(result) for _, _, result in items):
         results = _encode([(token.seq, task_id, _text(result), result.ttl_ms) for task_id, token, result in items])  # type: ignore[union-attr]
     return Settlement(
         items,
@@ -114,6 +114,11 @@ def _put(connection: sqlite3.Connection, ledger: Ledger, settlement: Settlement,
             if record is not None:
                 ledger.settle(connection, record, item.result, now)
     return True
+
+
+def _is_text(result: ResultRecord) -> bool:
+    """Tell whether the value can go through SQLite's JSON functions, which end a text at its first NUL."""
+    return result.codec == "json" and (result.value is None or b"\0" not in result.value)
 
 
 def _text(result: ResultRecord | None) -> str | None:

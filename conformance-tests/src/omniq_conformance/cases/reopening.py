@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -19,31 +20,51 @@ from omniq.storage.capabilities import Durability
 from omniq_conformance.cases.limits import refused
 from omniq_conformance.cases.specimens import T0, claim, event, outcome, spec, start
 from omniq_conformance.forking import FORKED
-from omniq_conformance.outcomes import UnverifiedError
+from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
 from omniq_conformance.references import reference_to
 from omniq_conformance.registry import Trial, case
-from omniq_conformance.space import Mode, Stores
+from omniq_conformance.space import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from omniq_conformance.space import Space
+    from omniq.storage.events import EventStorage
+    from omniq_conformance.harness import OpenedStores
+    from omniq_conformance.space import Space, Stores
 
 __all__: list[str] = []
 
 BOTH = (Mode.SEPARATE, Mode.JOINED)
 
 
-def _is_volatile(stores: Stores) -> bool:
-    return stores.task_queue.capabilities.durability is Durability.NONE
-
-
 async def _reopened(space: Space, stores: Stores) -> Stores:
-    if _is_volatile(stores):
-        msg = "The backend keeps nothing once it is closed (durability none)."
-        raise UnverifiedError(msg)
+    """Close everything and open it again.
+
+    Raises:
+        UnsupportedError: A role is declared to keep nothing (durability none), and nothing is there any more.
+    """
+    volatile = any(storage.capabilities.durability is Durability.NONE for storage in stores.opened)
     await space.close()
-    return await space.open()
+    again = await space.open()
+    if volatile and not await _kept(again.opened):
+        msg = "The backend keeps nothing once it is closed: it declares durability none, and was empty then."
+        raise UnsupportedError(msg)
+    return again
+
+
+async def _kept(opened: OpenedStores) -> bool:
+    """Tell whether any role has anything."""
+    found: list[object] = []
+    if opened.task_queue is not None:
+        found += [*await opened.task_queue.list(limit=1), *await opened.task_queue.queues()]
+        found += await opened.task_queue.outbox(1, now=2**43)
+    if opened.results is not None:
+        found += await opened.results.list(limit=1, now=T0)
+    if opened.events is not None:
+        found += await opened.events.read(limit=1)
+    if opened.schedules is not None:
+        found += await opened.schedules.list(limit=1)
+    return bool(found)
 
 
 @case("OQ-Q-0901", modes=BOTH)
@@ -77,8 +98,8 @@ async def numbers_are_never_used_again(trial: Trial) -> None:
             await stores.task_queue.complete([Completion("t", grant.token)], now=T0)
             await stores.task_queue.outbox_ack(await stores.task_queue.outbox(now=T0))
             assert await stores.task_queue.purge(frozenset(TaskStatus), T0 + 1) == ["t"]
-            if not _is_volatile(stores):
-                stores = await _reopened(space, stores)
+            await space.close()
+            stores = await space.open()
         assert seen == sorted(set(seen))
 
 
@@ -90,8 +111,8 @@ async def event_positions_survive(trial: Trial) -> None:
         await stores.events.append([event("t", 1), event("t", 2)])
         position = (await stores.events.read())[-1].position
         await stores.events.trim(T0 + 1)
-        stores = await _reopened(space, stores)
         await stores.events.append([event("t", 3)])
+        stores = await _reopened(space, stores)
         assert [each.version for each in await stores.events.read(after=position)] == [3]
 
 
@@ -100,31 +121,44 @@ async def closed_stores(trial: Trial) -> None:
     """A storage that is closed refuses every call; opening twice and closing twice is harmless."""
     async with trial.space() as space:
         stores = await space.open()
+        calls = _calls(stores.opened)
         for storage in stores.opened:
             await storage.open()
-        sibling = stores.task_queue.sibling()
-        with refused(StoreClosedError, "a call before open()"):
-            await sibling.enqueue([spec("t")], now=T0)
-        with refused(StoreClosedError, "reading the capabilities before open()"):
-            str(sibling.capabilities)
-        async with sibling:
-            await sibling.enqueue([spec("t")], now=T0)
+        async with contextlib.AsyncExitStack() as stack:
+            sibling = None
+            if stores.opened.task_queue is not None:
+                sibling = stores.opened.task_queue.sibling()
+                with refused(StoreClosedError, "a call before open()"):
+                    await sibling.enqueue([spec("t")], now=T0)
+                with refused(StoreClosedError, "reading the capabilities before open()"):
+                    str(sibling.capabilities)
+                await stack.enter_async_context(sibling)
+                await sibling.enqueue([spec("t")], now=T0)
             for storage in stores.opened:
                 await storage.close()
                 await storage.close()
-            calls: dict[str, Callable[[], Awaitable[object]]] = {
-                "enqueue": lambda: stores.task_queue.enqueue([spec("u")], now=T0),
-                "claim": lambda: claim(stores.task_queue, now=T0),
-                "get": lambda: stores.task_queue.get(["t"]),
-                "put": lambda: stores.results.put([outcome("t")], now=T0),
-                "append": lambda: stores.events.append([event("t", 1)]),
-                "due": lambda: stores.schedules.due(now=T0),
-            }
             for name, call in calls.items():
                 with refused(StoreClosedError, f"{name} after close()"):
                     await call()
-            records = await sibling.list(now=T0)
-            assert [record.id for record in records] == ["t"]
+            if sibling is not None:
+                records = await sibling.list(now=T0)
+                assert [record.id for record in records] == ["t"]
+
+
+def _calls(opened: OpenedStores) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Return calls of every role that is offered."""
+    found: dict[str, Callable[[], Awaitable[object]]] = {}
+    if (queue := opened.task_queue) is not None:
+        found["enqueue"] = lambda: queue.enqueue([spec("u")], now=T0)
+        found["claim"] = lambda: claim(queue, now=T0)
+        found["get"] = lambda: queue.get(["t"])
+    if (results := opened.results) is not None:
+        found["put"] = lambda: results.put([outcome("t")], now=T0)
+    if (events := opened.events) is not None:
+        found["append"] = lambda: events.append([event("t", 1)])
+    if (schedules := opened.schedules) is not None:
+        found["due"] = lambda: schedules.due(now=T0)
+    return found
 
 
 @case("OQ-X-0902")
@@ -132,23 +166,28 @@ async def closing_ends_waits(trial: Trial) -> None:
     """Closing makes everything that waits return, and calls that are under way end one way or the other."""
     async with trial.space() as space:
         stores = await space.open()
-        queue = stores.task_queue
-        await queue.enqueue([spec("t", eta=2**43)])
-        waits = [
-            asyncio.ensure_future(queue.wait(["a"], 60)),
-            asyncio.ensure_future(queue.wait_done(["t"], 60)),
-            asyncio.ensure_future(_drain(stores)),
-        ]
-        calls = [asyncio.ensure_future(queue.enqueue([spec(f"u{n}")])) for n in range(14)]
+        waits: list[Awaitable[object]] = []
+        calls: list[Awaitable[object]] = []
+        if (queue := stores.opened.task_queue) is not None:
+            await queue.enqueue([spec("t", eta=2**43)])
+            waits += [queue.wait(["a"], 60), queue.wait_done(["t"], 60)]
+            calls += [queue.enqueue([spec(f"u{n}")]) for n in range(14)]
+        if (events := stores.opened.events) is not None:
+            waits.append(_drain(events))
+            calls += [events.append([event(f"u{n}", 1)]) for n in range(7)]
+        if (results := stores.opened.results) is not None:
+            calls += [results.put([outcome(f"u{n}")]) for n in range(7)]
+        waits = list(map(asyncio.ensure_future, waits))
+        calls = list(map(asyncio.ensure_future, calls))
         await asyncio.sleep(0.02)
         await stores.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(trial.profile.patience):
             answers = await asyncio.gather(*waits, *calls, return_exceptions=True)
         assert [a for a in answers if isinstance(a, BaseException) and not isinstance(a, StoreClosedError)] == []
 
 
-async def _drain(stores: Stores) -> None:
-    async for _ in stores.events.tail():
+async def _drain(events: EventStorage) -> None:
+    async for _ in events.tail():
         pass
 
 
@@ -160,7 +199,7 @@ async def nothing_leaks(trial: Trial) -> None:
         left: list[dict[str, int]] = []
         for number in range(14):
             opened = await trial.harness.open(space.name)
-            await _use(Stores(opened), f"t{number}")
+            await _use(opened, f"t{number}")
             await opened.close()
             gc.collect()
             left.append(_left())
@@ -186,12 +225,16 @@ def forked_children(trial: Trial) -> None:
     assert (done.returncode, done.stdout) == (0, FORKED), done.stderr
 
 
-async def _use(stores: Stores, id: str) -> None:
-    grant = await start(stores.task_queue, id)
-    await stores.task_queue.complete([Completion(id, grant.token)])
-    await stores.results.put([outcome(id)])
-    await stores.events.read(limit=1)
-    await stores.schedules.next_due()
+async def _use(opened: OpenedStores, id: str) -> None:
+    if opened.task_queue is not None:
+        grant = await start(opened.task_queue, id)
+        await opened.task_queue.complete([Completion(id, grant.token)])
+    if opened.results is not None:
+        await opened.results.put([outcome(id)])
+    if opened.events is not None:
+        await opened.events.read(limit=1)
+    if opened.schedules is not None:
+        await opened.schedules.next_due()
 
 
 def _left() -> dict[str, int]:

@@ -36,9 +36,14 @@ _MASK = 2**64 - 1
 
 
 class Drawing:
-    """The weighted kinds of chunks of one family."""
+    """The weighted kinds of chunks of one family.
+
+    Attributes:
+        kinds: The weight of each kind, and what makes it.
+    """
 
     def __init__(self, kinds: Sequence[tuple[int, Chunks]]) -> None:
+        self.kinds = kinds
         self._kinds = [chunks for weight, chunks in kinds for _ in range(weight)]
 
     def operations(self, numbers: Sequence[int], mode: str) -> tuple[Op, ...]:

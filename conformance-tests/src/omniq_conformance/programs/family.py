@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from omniq_conformance.mixed import completed
 from omniq_conformance.outcomes import DivergenceError, HarnessError, UnsupportedError, UnverifiedError, VacuousError
+from omniq_conformance.programs.machines import ROLES
 from omniq_conformance.programs.minimize import minimize
 from omniq_conformance.programs.program import Program
 from omniq_conformance.programs.session import execute
@@ -59,7 +61,7 @@ def run_programs(programs: Iterable[Program], harness: Harness, *, minimizing: b
 
     Args:
         programs: What to run.
-        harness: On which backend.
+        harness: On which backend; the memory backend keeps what it does not offer and a program needs.
         minimizing: Whether to look for the shortest program that fails; if not, what was raised comes as it is.
 
     Returns:
@@ -69,15 +71,18 @@ def run_programs(programs: Iterable[Program], harness: Harness, *, minimizing: b
         DivergenceError: One failed; the message has the shortest program that fails too, and the file it is kept in.
     """
     seen: Counter[str] = Counter()
+    complete: dict[str, Harness] = {}
     for program in programs:
+        if program.family not in complete:
+            complete[program.family] = completed(harness, ROLES[program.family])
         try:
-            seen.update(execute(program, harness).seen)
+            seen.update(execute(program, complete[program.family]).seen)
         except (HarnessError, UnsupportedError, UnverifiedError):
             raise
         except Exception as error:
             if not minimizing:
                 raise
-            raise _explained(program, harness, error) from error
+            raise _explained(program, complete[program.family], error) from error
     return seen
 
 
@@ -99,7 +104,8 @@ def replay(path: str | os.PathLike[str], harness: Harness) -> None:
     Raises:
         DivergenceError: It fails.
     """
-    execute(Program.from_json(Path(path).read_text(encoding="utf-8")), harness)
+    program = Program.from_json(Path(path).read_text(encoding="utf-8"))
+    execute(program, completed(harness, ROLES.get(program.family, ())))
 
 
 def _explained(program: Program, harness: Harness, error: Exception) -> DivergenceError:

@@ -8,10 +8,14 @@ import attrs
 
 from omniq_conformance.programs.events_machine import events_programs
 from omniq_conformance.programs.family import drawn
+from omniq_conformance.programs.pair_templates import ended
 from omniq_conformance.programs.program import Program, op
 from omniq_conformance.programs.queue_dump import QUEUES
+from omniq_conformance.programs.queue_events_machine import queue_events_programs
 from omniq_conformance.programs.queue_generator import ALL_TEMPLATES, queue_programs
+from omniq_conformance.programs.queue_results_machine import queue_results_programs
 from omniq_conformance.programs.results_machine import results_programs
+from omniq_conformance.programs.schedule_queue_machine import schedule_queue_programs
 from omniq_conformance.programs.schedules_machine import schedules_programs
 
 if TYPE_CHECKING:
@@ -26,19 +30,25 @@ FAMILIES = {
     "results": results_programs,
     "events": events_programs,
     "schedules": schedules_programs,
+    "queue-results": queue_results_programs,
+    "queue-events": queue_events_programs,
+    "schedule-queue": schedule_queue_programs,
 }
+_ROLES = frozenset({"results", "events", "schedules"})
+"""Families without templates."""
 
 
 def pool(family: str, mode: Mode, number: int, seed: int) -> Sequence[Program]:
     """Return so many programs of a family; the same ones for the same seed.
 
-    Each program of the queue ends with a template, one after the other, so that every edge of the life cycle is also
-    taken in a store where much has happened before.
+    Each program of the queue and of pairs ends with a template, one after the other, so that every edge of the life
+    cycle is also taken in a store where much has happened before.
     """
     programs = drawn(FAMILIES[family], mode.value, number, seed)
-    if family != "queue":
+    if family in _ROLES:
         return programs
-    return [_ended(program, place + seed) for place, program in enumerate(programs)]
+    end = _ended if family == "queue" else ended
+    return [end(program, place + seed) for place, program in enumerate(programs)]
 
 
 def _ended(program: Program, number: int) -> Program:

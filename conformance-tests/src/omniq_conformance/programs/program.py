@@ -39,8 +39,8 @@ class Program:
     """A sequence of operations for one family's machine.
 
     Attributes:
-        family: Which machine runs it: `queue`, `results`, `events` or `schedules`.
-        mode: `joined` if the queue serves results, events and schedules itself, else `separate`.
+        family: Which machine runs it: `queue`, `results`, `events`, `schedules`, or a pair such as `queue-results`.
+        mode: Which roles the queue serves itself; a `Mode`.
         ops: What to do.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from omniq.models.config import Role
 from omniq.storage.capabilities import Durability
 from omniq_conformance.outcomes import DivergenceError
 from omniq_conformance.programs.calls import Call, Reopen, Together
@@ -22,6 +23,8 @@ __all__ = ["execute"]
 
 _PATIENCE = 30.0
 _SIBLING = 2
+_FIRING = frozenset({"schedules", "schedule-queue"})
+"""Families whose joined mode needs the schedules joined."""
 _BY_NUMBER = frozenset({"results", "events"})
 """Families that number tasks themselves; in the others they get their numbers from the backend."""
 
@@ -45,6 +48,8 @@ async def _run(program: Program, machine: Machine, harness: Harness) -> None:
         session = _Session(space, Translation(learning=program.family not in _BY_NUMBER))
         try:
             await session.start()
+            if program.mode == Mode.JOINED and program.family in _FIRING:
+                session.first.require_joined(Role.SCHEDULE_STORAGE)
             for number, op in enumerate(program.ops):
                 for step in machine.run(op):
                     await session.follow(step, f"operation {number}, {op}")
@@ -64,6 +69,11 @@ class _Session:
         self._sibling: TaskQueue | None = None
         self._number = 0
         self._translation = translation
+
+    @property
+    def first(self) -> Stores:
+        """The first handle."""
+        return self._handles[0]
 
     async def start(self) -> None:
         self._handles = {0: await self._space.open()}

@@ -57,7 +57,7 @@ local function step(s, h, kind, state, text, lease_until)
     h[ERROR] = text
   end
   saved[s] = true
-  note(s, h, kind, was == RUNNING and worker or h[WORKER], text, duration)
+  note(s, h, kind, was == RUNNING and worker or h[WORKER], text or false, duration)
 end
 
 local create

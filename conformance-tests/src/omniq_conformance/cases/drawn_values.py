@@ -1,0 +1,151 @@
+"""Names and payloads drawn by Hypothesis, before anything is run with them."""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from random import Random
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["at_most", "drawn_names", "drawn_payloads", "long_twins"]
+
+T = TypeVar("T")
+
+_MOST = 12
+_FRAGMENTS = (
+    *"*>./\\%_:{}[]'\";$?# \t\n\r,|&=+@^~`()<!-0aAkK\x01\x7f\x1b\x85",
+    *("..", "//", "--", "%2f", "%2F", "%00", "%25", "::", "@1", "\\n", "${x}", "$1", "?1", ":a", "{a}", "[a-z]", "\\0"),
+    *("CON", "nul", "COM1", "null", "None", "NaN", "true", "0x10", "1e5", "-1", "sched:", "task:", "COUNT(*)", "/*"),
+    *(
+        "\u00e9",
+        "e\u0301",
+        "\u00df",
+        "ss",
+        "\u0130",
+        "\u0131",
+        "\u212a",
+        "\u03c2",
+        "\u03c3",
+        "\ufb01",
+        "\u01c5",
+        "\u1e9e",
+    ),
+    *("\u202e", "\u200b", "\u200d", "\ufeff", "\u2028", "\u00a0", "\u3000", "\u05d0\u05d1", "\u0627", "\u0e33"),
+    *("\U0001f600", "\U0001f469\u200d\U0001f467", "\U00010428", "\U0010fffd", "\ufffd", "\uffff", "\ue000", "\u4e2d"),
+)
+_TWINS: Sequence[Callable[[str], str]] = (
+    str.swapcase,
+    str.casefold,
+    str.upper,
+    str.strip,
+    functools.partial(unicodedata.normalize, "NFC"),
+    functools.partial(unicodedata.normalize, "NFD"),
+    functools.partial(unicodedata.normalize, "NFKC"),
+    functools.partial(quote, safe=""),
+    ascii,
+    lambda name: name + " ",
+    lambda name: " " + name,
+    lambda name: name + ".",
+    lambda name: name + "\n",
+    lambda name: name + "%",
+    lambda name: name + "*",
+    lambda name: name + "/a",
+    lambda name: name + ":1",
+    lambda name: name + "\u200b",
+    lambda name: "./" + name,
+    lambda name: name * 2,
+    lambda name: name[:-1],
+    lambda name: name[1:],
+    lambda name: name[:1] + "_" + name[2:],
+    lambda name: name.replace("/", "_").replace(":", "_").replace(".", "_"),
+    lambda name: name.replace("'", "''").replace("\\", "\\\\"),
+)
+_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=3)
+_NAME = st.lists(st.sampled_from(_FRAGMENTS) | _TEXT, min_size=1, max_size=4).map("".join)
+_ALIKE = st.tuples(_NAME, st.lists(st.sampled_from(_TWINS), min_size=2, max_size=5, unique=True)).map(
+    lambda drawn: [drawn[0], *(twin(drawn[0]) for twin in drawn[1])]
+)
+_WIDTHS = ("x", "\u00e9", "\u20ac", "\U0001f600")
+
+
+def _distinct(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    names = dict.fromkeys(name for group in groups for name in group if name)
+    return tuple(names)[:_MOST]
+
+
+_SETS = st.lists(_ALIKE, min_size=2, max_size=4).map(_distinct)
+
+
+def _drawn(strategy: SearchStrategy[T], number: int, seed_: int) -> tuple[T, ...]:
+    found: list[T] = []
+
+    @seed(seed_)
+    @settings(
+        max_examples=number,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(value: T) -> None:
+        found.append(value)
+
+    collect()
+    return tuple(found)
+
+
+@functools.cache
+def drawn_names(number: int, seed_: int) -> tuple[tuple[str, ...], ...]:
+    """Return sets of up to twelve names, some of which look alike; the same ones for the same seed."""
+    return _drawn(_SETS, number, seed_)
+
+
+def at_most(limit: int, rng: Random) -> str:
+    """Return a name of exactly so many bytes in UTF-8, of characters of one to four bytes."""
+    name: list[str] = []
+    left = limit
+    while left:
+        name.append(rng.choice([letter for letter in _WIDTHS if len(letter.encode()) <= left]))
+        left -= len(name[-1].encode())
+    return "".join(name)
+
+
+def long_twins(limit: int, seed_: int) -> Sequence[str]:
+    """Return names of exactly the limit that differ in one character: the last, the first, or one in the middle."""
+    name = at_most(limit - 2, Random(seed_))  # noqa: S311 - reproducible choices
+    half = len(name) // 2
+    places = [(name, "a"), (name, "b"), ("", f"a{name}"), ("", f"b{name}"), (name[:half], f"a{name[half:]}")]
+    return [f"{before}{after}z" for before, after in places]
+
+
+@functools.cache
+def drawn_payloads(number: int, seed_: int, largest: int) -> tuple[tuple[str, bytes], ...]:
+    """Return codecs with bytes: every byte, invalid UTF-8, and sizes around powers of two up to the largest."""
+    rng = Random(seed_)  # noqa: S311 - reproducible choices
+    powers = [size for size in (1 << power for power in range(25)) if size <= largest]
+    sizes = sorted({0, *(size + off for size in powers for off in (-1, 0, 1) if 0 <= size + off <= largest)})
+    chosen = rng.sample(sizes, min(len(sizes), 12))
+    every_byte = bytes(range(256))
+    fixed = [every_byte, every_byte[::-1], b"\0", b"a\0b", b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"]
+    fixed += [
+        b'"a\0b"',
+        b'"\\u0000"',
+        b'"\xed\xa0\x80"',
+        b"[1e999]",
+        b"\xef\xbb\xbf[]",
+        b" [ 1 ,2 ]\n",
+        b'{"a":1,"a":2}',
+    ]
+    drawn = _drawn(st.binary(max_size=200) | _NAME.map(str.encode), number, seed_)
+    payloads = [*fixed, *drawn, *(rng.randbytes(size) for size in chosen)]
+    return tuple((codec, data) for data in payloads for codec in ("json", "msgpack"))

@@ -1,0 +1,69 @@
+"""Backends that have a connection: reached through a proxy, and their server under control."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from omniq.models.redaction import redact_text
+from omniq.storage.capabilities import Scope
+from omniq_conformance.faults.addresses import address_of
+from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
+from omniq_conformance.space import Space
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from omniq_conformance.faults.proxy import Proxy
+    from omniq_conformance.registry import Trial
+    from omniq_conformance.servers import Server
+    from omniq_conformance.space import Stores
+
+__all__ = ["handle_through", "reached", "server_of"]
+
+
+async def reached(trial: Trial) -> str:
+    """Return the url of the backend's server.
+
+    Raises:
+        UnsupportedError: It has none: no kind of server is named, and its stores are open to one process or host only.
+        UnverifiedError: It has one, but the harness does not say where.
+    """
+    harness = trial.harness
+    if harness.server_kind is None:
+        async with trial.space(joined=False) as space:
+            (scope, *_) = {storage.capabilities.scope for storage in (await space.open()).opened}
+        if scope is not Scope.CLUSTER:
+            msg = f"It has no connection to cut: its harness names no server, and its scope is {scope!r}."
+            raise UnsupportedError(msg)
+    if harness.url is None:
+        msg = "The harness has no url. Pass the one of a server, or name a server_kind that the suite can start."
+        raise UnverifiedError(msg)
+    address_of(harness.url)
+    return harness.url
+
+
+async def server_of(trial: Trial) -> Server:
+    """Return the backend's server, to be killed and paused.
+
+    Raises:
+        UnsupportedError: As of `reached`.
+        UnverifiedError: It is not the suite's own.
+    """
+    url = await reached(trial)
+    if trial.harness.server is None:
+        where = redact_text(url)
+        msg = f"The server at {where} is not the suite's own. Without a url the suite starts one, which it may kill."
+        raise UnverifiedError(msg)
+    trial.harness.server.resume()  # does nothing to one that runs; one that somebody else runs refuses
+    return trial.harness.server
+
+
+@contextlib.asynccontextmanager
+async def handle_through(proxy: Proxy, space: Space) -> AsyncIterator[Stores]:
+    """Open a handle on a namespace through a proxy, and close it."""
+    through = Space(space.harness.at(proxy.url), space.mode, space.name)
+    try:
+        yield await through.open()
+    finally:
+        await through.close()
