@@ -14,7 +14,7 @@ from omniq.models.status import TaskStatus, TaskView
 from omniq.storage.transitions import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from omniq.models.event import EventFilter
     from omniq.models.record import TaskFilter, TaskSpec
@@ -31,6 +31,7 @@ __all__ = [
     "record_from",
     "result_from",
     "result_values",
+    "spec_groups",
     "spec_values",
     "task_filter",
     "unpack",
@@ -62,6 +63,10 @@ _EVENT_TYPES = (
     EventType.SCHEDULE_RESUMED,
 )
 _EVENT_CODES = {kind: code for code, kind in enumerate(_EVENT_TYPES)}
+
+_ALIKE = 500
+_BYTES = 4_000_000
+_OVERHEAD = 8_000  # a task counts as so many bytes more, which bounds the work of a script to 500 of them
 
 _packer = msgpack.Packer(use_bin_type=False)
 pack = _packer.pack
@@ -115,25 +120,68 @@ def body_from(data: Any) -> TaskBody:
         raise StoreFormatError(f"The body of the task is damaged: {error} in {data!r:.500}") from error
 
 
-def spec_values(spec: TaskSpec, body: bytes | None = None) -> tuple[Any, ...]:
-    """Return what the script `enqueue` takes of a specification."""
-    eta, unique_key, expires_at, interval_ms = spec.eta, spec.unique_key, spec.expires_at, spec.interval_ms
-    series_id, nominal_at, ttl = spec.series_id, spec.nominal_at, spec.body.result_ttl_ms
+def spec_groups(specs: Sequence[TaskSpec]) -> Iterator[tuple[Any, int]]:
+    """Yield what the script `enqueue` takes, with its size in bytes.
+
+    Tasks that follow each other and differ in nothing but id and body are a group; others come as `spec_values`.
+    """
+    group: tuple[Any, ...] | None = None
+    alike: tuple[Any, ...] | None = None
+    ids: list[str] = []
+    bodies: list[bytes] = []
+    size = 0
+    for spec in specs:
+        body = spec.body
+        if not (
+            spec.eta is None
+            and spec.unique_key is None
+            and spec.expires_at is None
+            and spec.interval_ms is None
+            and spec.series_id is None
+        ):
+            if group:
+                yield group, size
+                group = alike = None
+            values = spec_values(spec)
+            yield values, len(values[-1]) + _OVERHEAD
+            continue
+        key = (spec.queue, spec.priority, spec.max_attempts, spec.pinned, body.func, body.result_ttl_ms)
+        if group is None or key != alike or len(ids) >= _ALIKE or size > _BYTES:
+            if group:
+                yield group, size
+            ids, bodies, size, alike = [], [], 0, key
+            group = (spec.queue, spec.priority, _rest_of_head(spec), ids, bodies)
+        packed = pack_body(body)
+        ids.append(spec.id)
+        bodies.append(packed)
+        size += len(packed) + _OVERHEAD
+    if group:
+        yield group, size
+
+
+def _rest_of_head(spec: TaskSpec) -> bytes:
+    """Return the fields of a head from the queue on, packed, of a task that has nothing unusual."""
+    values = (spec.queue, spec.priority, spec.max_attempts, False, False, False, False, False, False, int(spec.pinned))
+    return b"".join(map(pack, (*values, spec.body.func, _or_false(spec.body.result_ttl_ms))))
+
+
+def spec_values(spec: TaskSpec) -> tuple[Any, ...]:
+    """Return a specification as the scripts take it."""
     return (
         spec.id,
         spec.queue,
         spec.priority,
-        False if eta is None else eta,
+        _or_false(spec.eta),
         spec.max_attempts,
-        False if unique_key is None else unique_key,
-        False if expires_at is None else expires_at,
-        False if interval_ms is None else interval_ms,
-        False if series_id is None else series_id,
-        False if nominal_at is None else nominal_at,
-        1 if spec.pinned else 0,
+        _or_false(spec.unique_key),
+        _or_false(spec.expires_at),
+        _or_false(spec.interval_ms),
+        _or_false(spec.series_id),
+        _or_false(spec.nominal_at),
+        int(spec.pinned),
         spec.body.func,
-        False if ttl is None else ttl,
-        body or pack_body(spec.body),
+        _or_false(spec.body.result_ttl_ms),
+        pack_body(spec.body),
     )
 
 
@@ -168,7 +216,7 @@ def record_from(values: Sequence[Any]) -> TaskRecord:
     seq, lease_until, head, data = values
     (
         task_id, state, version, epoch, attempts, nonce, ready_at, worker, cancel_requested, started_at, finished_at,
-        error, queue, priority, max_attempts, enqueued_at, eta, unique_key, expires_at, interval_ms, series_id,
+        error, _, enqueued_at, queue, priority, max_attempts, eta, unique_key, expires_at, interval_ms, series_id,
         nominal_at, pinned, func, _,
     ) = head  # fmt: skip
     try:

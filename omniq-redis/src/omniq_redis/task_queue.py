@@ -20,9 +20,9 @@ from omniq_redis.records import (
     STATES,
     event_from,
     grant_from,
-    pack_body,
     record_from,
     result_values,
+    spec_groups,
     spec_values,
     task_filter,
 )
@@ -83,9 +83,8 @@ class RedisTaskQueue(RedisRole, TaskQueue):
 
     async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> list[Enqueued]:
         check_specs(specs, self.capabilities)
-        values = _spec_values(specs)
-        sizes = [len(each[-1]) + 200 for each in values]
-        answers = await in_chunks(self._server, "enqueue", values, sizes=sizes, mode=self._mode, now=now)
+        groups, sizes = zip(*spec_groups(specs), strict=True) if specs else ((), ())
+        answers = await in_chunks(self._server, "enqueue", groups, sizes=sizes, mode=self._mode, now=now)
         return _enqueued(specs, answers)
 
     async def fire(
@@ -94,7 +93,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         if Role.SCHEDULE_STORAGE not in self._joined:
             return await super().fire(specs, advance, now=now)
         check_specs(specs, self.capabilities)
-        answers = await self._run("fire", [_spec_values(specs), advance_values(advance)], now=now)
+        answers = await self._run("fire", [[spec_values(spec) for spec in specs], advance_values(advance)], now=now)
         return None if answers is None else _enqueued(specs, answers)
 
     async def cancel(self, ids: Sequence[str], *, now: int | None = None) -> list[CancelReply]:
@@ -335,16 +334,6 @@ async def _rang(event: asyncio.Event, patience: float) -> bool:
     except TimeoutError:
         return event.is_set()
     return True
-
-
-def _spec_values(specs: Sequence[TaskSpec]) -> list[tuple[Any, ...]]:
-    values = []
-    body, packed = None, b""
-    for spec in specs:
-        if spec.body is not body:
-            body, packed = spec.body, pack_body(spec.body)
-        values.append(spec_values(spec, packed))
-    return values
 
 
 def _enqueued(specs: Sequence[TaskSpec], answers: Sequence[Any]) -> list[Enqueued]:

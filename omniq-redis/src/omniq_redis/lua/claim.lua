@@ -1,4 +1,4 @@
--- uses: log outcomes tasks transitions
+-- uses: tasks log outcomes transitions
 -- Input: queues, limit, worker, lease, nonce, max_sweep, bell. Returns grants.
 local names, limit, worker, lease, nonce, bell = distinct(input[1]), input[2], input[3], input[4], input[5], input[7]
 recover(names, input[6])

@@ -1,4 +1,4 @@
--- uses: log outcomes tasks transitions schedules
+-- uses: tasks log outcomes transitions schedules
 -- Input: specs and an advance. Advances the schedule and enqueues its tasks; false if its version is another.
 if not advance(input[2]) then
   return false

@@ -1,4 +1,4 @@
--- uses: log outcomes tasks transitions
+-- uses: tasks log outcomes transitions
 -- Input: items (id, seq, epoch, nonce) and the lease. Returns words.
 local leases = {}
 local replies = settle(input[1], function(s, h)

@@ -1,4 +1,4 @@
--- uses: log outcomes tasks transitions
+-- uses: tasks log outcomes transitions
 -- Input: queues, whether they are paused from now on.
 for _, name in ipairs(distinct(input[1])) do
   local queue = queue_of(name)

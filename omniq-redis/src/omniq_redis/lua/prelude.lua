@@ -25,7 +25,20 @@ local function call_in_parts(command, key, arguments, size)
   end
 end
 
--- Changes of sorted sets, made together by `flush_moves`: for each key and member the new score, or false to remove it.
+-- Numbers as text, which Lua and the server would else make again for each task.
+local texts = {}
+
+local function text_of(number)
+  local text = texts[number]
+  if not text then
+    text = string.format('%.0f', number)
+    texts[number] = text
+  end
+  return text
+end
+
+-- Changes of sorted sets, made together by `flush_moves`: for each key and member the new score as text, or
+-- false to remove it.
 local moves = {}
 
 local function move(key, member, score)

@@ -1,4 +1,4 @@
--- uses: tasks
+-- uses: tasks log
 -- Input: states, before, limit, pinned_before. Returns ids of the tasks that were removed.
 local sources = {}
 for _, state in ipairs(input[1]) do
@@ -44,13 +44,17 @@ while #chosen < input[3] do
   end
 end
 fetch(chosen)
-local ids, gone = {}, {}
+local ids, gone, histories = {}, {}, {}
 for _, s in ipairs(chosen) do
   local h = heads[s]
   if h then
     ids[#ids + 1] = h[ID]
     if call('HGET', P .. 'ids', h[ID]) == s then
       gone[#gone + 1] = h[ID]
+    end
+    if h[MARKS] ~= '' then
+      histories[#histories + 1] = h[ID]
+      histories[#histories + 1] = marks_of(h[ID])
     end
     if h[SERIES] then
       call('SREM', P .. 'series:' .. h[SERIES], s)
@@ -59,6 +63,7 @@ for _, s in ipairs(chosen) do
     count(h[QUEUE], h[STATE] + 2, -1)
   end
 end
+call_in_parts('HSET', P .. 'history', histories, 2)
 call_in_parts('HDEL', P .. 'ids', gone)
 for page, group in pairs(by_page(chosen)) do
   call_in_parts('HDEL', P .. 'heads:' .. page, group)

@@ -1,3 +1,4 @@
+-- uses: tasks log
 -- read-only
 -- Input: after, limit, desc, filter {task_id, types, queues, from, before}; sets have their members as keys. Returns where
 -- to go on (false: at the end), and (position, packed event) pairs.
@@ -12,15 +13,13 @@ local function is_meant(event)
     and (not filter[5] or event[5] < filter[5])
 end
 
-local function is_past(position)
-  if not after then
-    return true
-  end
+-- Whether a position comes after another in the direction of reading.
+local function is_past(position, other)
   local a, b = position:match('(%d+)-(%d+)')
-  local x, y = after:match('(%d+)-(%d+)')
+  local x, y = other:match('(%d+)-(%d+)')
   a, b, x, y = tonumber(a), tonumber(b), tonumber(x), tonumber(y)
   if desc then
-    return a < x or (a == x and b < y)
+    a, b, x, y = x, y, a, b
   end
   return a > x or (a == x and b > y)
 end
@@ -28,21 +27,26 @@ end
 -- The next entries past `after`; those of one task come from its history.
 local function entries()
   if not filter[1] then
-    return call(command, P .. 'events', after and '(' .. after or first, last, 'COUNT', 500), 500
+    return call(command, LOG, after and '(' .. after or first, last, 'COUNT', 500), 500
   end
   local positions, found = {}, {}
-  for position in (call('HGET', P .. 'history', filter[1]) or ''):gmatch('=(%d+%-%d+)') do
-    table.insert(positions, desc and 1 or #positions + 1, position)
+  for position in marks_of(filter[1]):gmatch('=(%d+%-%d+)') do
+    if not after or is_past(position, after) then
+      positions[#positions + 1] = position
+    end
   end
+  table.sort(positions, function(a, b)
+    return is_past(b, a)
+  end)
   for _, position in ipairs(positions) do
-    if is_past(position) then
-      local entry = call('XRANGE', P .. 'events', position, position)[1]
+    if #found < limit + 500 then
+      local entry = call('XRANGE', LOG, position, position)[1]
       if entry then
         found[#found + 1] = entry
       end
     end
   end
-  return found, #found + 1
+  return found, limit + 500
 end
 
 local found, bytes = {}, 0

@@ -1,4 +1,4 @@
--- uses: log outcomes tasks transitions
+-- uses: tasks log outcomes transitions
 -- Input: ids. Returns words.
 find(input)
 local replies = {}

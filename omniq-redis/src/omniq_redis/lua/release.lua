@@ -1,4 +1,4 @@
--- uses: log outcomes tasks transitions
+-- uses: tasks log outcomes transitions
 -- Input: (id, seq, epoch, nonce, ready_at) of each run. Returns replies: words, or the new state.
 local replies = settle(input, function(s, h, item)
   if h[CANCEL] == 1 then

@@ -5,8 +5,10 @@
 local PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = 0, 1, 2, 3, 4
 local ENQUEUED, STARTED, COMPLETED_EVENT, FAILED_EVENT, RETRYING, RELEASED, CANCEL_REQUESTED, CANCELLED_EVENT = 0, 1, 2, 3, 4, 5, 6, 7
 local LEASE_EXPIRED, EXPIRED, REDRIVEN = 8, 9, 10
-local ID, STATE, VERSION, EPOCH, ATTEMPTS, NONCE, READY, WORKER, CANCEL, STARTED_AT, FINISHED, ERROR = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
-local QUEUE, PRIORITY, MAX_ATTEMPTS, ENQUEUED_AT, ETA, UNIQUE, EXPIRES, INTERVAL, SERIES, NOMINAL, PINNED, FUNC, TTL = 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
+-- The fields of a head. Those up to ENQUEUED_AT are the same for all tasks of a batch; the rest comes with each task.
+local ID, STATE, VERSION, EPOCH, ATTEMPTS, NONCE, READY, WORKER, CANCEL, STARTED_AT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+local FINISHED, ERROR, MARKS, ENQUEUED_AT, QUEUE, PRIORITY, MAX_ATTEMPTS, ETA, UNIQUE = 11, 12, 13, 14, 15, 16, 17, 18, 19
+local EXPIRES, INTERVAL, SERIES, NOMINAL, PINNED, FUNC, TTL = 20, 21, 22, 23, 24, 25, 26
 local PAGE = 512
 
 local function page_of(s)
@@ -42,24 +44,25 @@ local function read_pages(kind, seqs)
   return found
 end
 
--- Heads that were read; false if there is none. A head that cannot be read is put aside and is none.
-local heads, saved = {}, {}
+-- Heads that were read; false if there is none, or it is damaged. `saved` has the seqs of changed ones, `raw` heads as
+-- they are to be written.
+local heads, saved, raw = {}, {}, {}
+
+local function unpacked(packed)
+  local ok, head = pcall(cmsgpack.unpack, packed)
+  return ok and type(head) == 'table' and #head == TTL and head
+end
 
 local function fetch(seqs)
   local missing = {}
   for _, s in ipairs(seqs) do
     if heads[s] == nil then
-      heads[s] = false
-      missing[#missing + 1] = s
+      heads[s] = raw[s] and unpacked(raw[s]) or false
+      missing[#missing + 1] = not heads[s] and s or nil
     end
   end
   for s, packed in pairs(read_pages('heads:', missing)) do
-    if packed then
-      local ok, head = pcall(cmsgpack.unpack, packed)
-      if ok and type(head) == 'table' and #head == TTL then
-        heads[s] = head
-      end
-    end
+    heads[s] = packed and unpacked(packed)
   end
 end
 
@@ -132,8 +135,21 @@ local function count(name, field, by)
   touched[name] = true
 end
 
+local ready_keys = {}
+
 local function ready_key(priority, name)
-  return P .. 'ready:' .. priority .. ':' .. name
+  local keys = ready_keys[name]
+  if not keys then
+    keys = {}
+    ready_keys[name] = keys
+  end
+  priority = tonumber(priority)
+  local key = keys[priority]
+  if not key then
+    key = P .. 'ready:' .. priority .. ':' .. name
+    keys[priority] = key
+  end
+  return key
 end
 
 local function distinct(names)

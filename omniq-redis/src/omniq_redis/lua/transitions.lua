@@ -1,6 +1,7 @@
 -- The transitions of tasks, as omniq.storage.transitions has them. What they change is collected and written by `finish`.
-local bodies, new_ids, new_pages, events, wakes, ended = {}, {}, {}, {}, {}, {}
-local last_seq = false
+local bodies, new_ids, new_pages, wakes, ended = {}, {}, {}, {}, {}
+local last_seq, noted = false, false
+local entries, unacknowledged = {}, {} -- of the outbox
 
 local function unique_field(name, key)
   return #name .. ':' .. name .. key
@@ -12,31 +13,57 @@ local function holder_of(field)
   return s and head_of(s) and s
 end
 
-local function place(s, h, score)
+local lease_keys, ended_keys = {}, {}
+
+-- Puts a task into the sorted set of its state, or takes it out; `lease_until` is wanted where it is RUNNING.
+local function place(s, h, is_in, lease_until)
   local state, name = h[STATE], h[QUEUE]
   if state == PENDING then
-    move(ready_key(h[PRIORITY], name), s, score and h[READY])
+    move(ready_key(h[PRIORITY], name), s, is_in and text_of(h[READY]))
     if h[EXPIRES] then
-      move(P .. 'expiry:' .. name, s, score and h[EXPIRES])
+      move(P .. 'expiry:' .. name, s, is_in and text_of(h[EXPIRES]))
     end
-    if score then
+    if is_in then
       wakes[name] = (wakes[name] or 0) + 1
     end
   elseif state == RUNNING then
-    move(P .. 'leases:' .. name, s, score)
+    local key = lease_keys[name]
+    if not key then
+      key = P .. 'leases:' .. name
+      lease_keys[name] = key
+    end
+    move(key, s, is_in and text_of(lease_until))
   else
-    move(P .. 'ended:' .. state .. ':' .. h[PINNED], s, score and h[FINISHED])
-    count(name, state + 2, score and 1 or -1)
+    local number = 2 * state + h[PINNED]
+    local key = ended_keys[number]
+    if not key then
+      key = P .. 'ended:' .. state .. ':' .. h[PINNED]
+      ended_keys[number] = key
+    end
+    move(key, s, is_in and text_of(h[FINISHED]))
+    count(name, state + 2, is_in and 1 or -1)
+  end
+end
+
+-- Writes the event of a transition where it belongs.
+local function write_event(s, h, packed)
+  if EVENTS_JOINED then
+    h[MARKS] = h[MARKS] .. ';' .. text_of(h[VERSION]) .. '=' .. call('XADD', LOG, '*', 'e', packed)
+    noted = true
+  end
+  if not EVENTS_JOINED or (h[STATE] >= COMPLETED and not RESULTS_JOINED) then
+    entries[#entries + 1] = tonumber(s) .. ':' .. h[VERSION]
+    entries[#entries + 1] = packed
+    unacknowledged[s] = (unacknowledged[s] or 0) + 1
   end
 end
 
 local function note(s, h, kind, worker, text, duration)
   local state = h[STATE]
-  local packed = cmsgpack.pack({
+  write_event(s, h, cmsgpack.pack({
     h[ID], tonumber(s), h[VERSION], kind, now, h[QUEUE], state, h[ATTEMPTS], h[EPOCH],
     state == PENDING and h[READY], worker, text, duration,
-  })
-  events[#events + 1] = {h[ID], tonumber(s) .. ':' .. h[VERSION], now, packed, s, state >= COMPLETED}
+  }))
 end
 
 -- Moves a task into a state and notes the event. The caller has set whatever else the transition changes.
@@ -50,7 +77,7 @@ local function step(s, h, kind, state, text, lease_until)
       duration = now - h[STARTED_AT]
       h[WORKER] = false
     end
-    place(s, h, lease_until or true)
+    place(s, h, true, lease_until)
   end
   h[VERSION] = h[VERSION] + 1
   if text then
@@ -113,6 +140,26 @@ local function back(s, h, kind, ready_at, text)
   step(s, h, kind, PENDING, text)
 end
 
+local function new_seq()
+  last_seq = (last_seq or tonumber(call('HGET', P .. 'meta', 'seq') or 0)) + 1
+  new_pages[math.floor(last_seq / PAGE)] = true
+  return seq_text(last_seq)
+end
+
+-- Counts new tasks of a queue, which may be the first of their priority.
+local function admit(name, priority, number)
+  local queue = queue_of(name)
+  count(name, TASKS, number)
+  if not queue[PRIORITIES]:find(priority, 1, true) then
+    local digits = {}
+    for digit in (queue[PRIORITIES] .. priority):gmatch('%d') do
+      digits[#digits + 1] = digit
+    end
+    table.sort(digits, function(a, b) return a > b end)
+    queue[PRIORITIES] = table.concat(digits)
+  end
+end
+
 -- Adds a task unless its id is known or its unique key is held; returns the id that stands for it, and whether it is new.
 function create(spec)
   local id, name, unique = spec[1], spec[2], spec[6]
@@ -133,8 +180,7 @@ function create(spec)
       return heads[holder][ID], false
     end
   end
-  last_seq = (last_seq or tonumber(call('HGET', P .. 'meta', 'seq') or 0)) + 1
-  local s = seq_text(last_seq)
+  local s = new_seq()
   local eta, interval, series, nominal = spec[4], spec[8], spec[9], spec[10]
   local ready = eta and eta > now and eta or now
   if interval then
@@ -142,30 +188,20 @@ function create(spec)
     nominal = nominal or ready
   end
   local h = {
-    id, PENDING, 1, 0, 0, '', ready, false, 0, false, false, false,
-    name, spec[3], spec[5], now, eta, unique, spec[7], interval, series, nominal, spec[11], spec[12], spec[13],
+    id, PENDING, 1, 0, 0, '', ready, false, 0, false, false, false, '', now,
+    name, spec[3], spec[5], eta, unique, spec[7], interval, series, nominal, spec[11], spec[12], spec[13],
   }
   heads[s], saved[s], bodies[s] = h, true, spec[14]
   index[id] = s
   new_ids[#new_ids + 1] = id
   new_ids[#new_ids + 1] = s
-  new_pages[page_of(s)] = true
   if field then
     call('HSET', P .. 'unique', field, s)
   end
   if series then
     call('SADD', P .. 'series:' .. series, s)
   end
-  local queue = queue_of(name)
-  count(name, TASKS, 1)
-  if not queue[PRIORITIES]:find(spec[3], 1, true) then
-    local digits = {}
-    for digit in (queue[PRIORITIES] .. spec[3]):gmatch('%d') do
-      digits[#digits + 1] = digit
-    end
-    table.sort(digits, function(a, b) return a > b end)
-    queue[PRIORITIES] = table.concat(digits)
-  end
+  admit(name, spec[3], 1)
   place(s, h, true)
   note(s, h, ENQUEUED, false, false, false)
   return id, true
@@ -263,28 +299,22 @@ local function recover(names, limit)
   return swept
 end
 
--- The outbox: the sorted set `outbox` of ';seq:version' by the order of writing, and the entries in `outbox-entries`.
+-- The outbox: the sorted set `outbox` of 'seq:version' by the order of writing, the entries in `outbox-entries`, and how
+-- many a task has in `outbox-counts`.
 local function write_outbox()
-  local entries, added, counts = {}, {}, {}
-  for _, event in ipairs(events) do
-    if not EVENTS_JOINED or (event[6] and not RESULTS_JOINED) then
-      entries[#entries + 1] = event[2]
-      entries[#entries + 1] = event[4]
-      counts[event[5]] = (counts[event[5]] or 0) + 1
-    end
-  end
-  if #entries == 0 then
+  local number = #entries / 2
+  if number == 0 then
     return
   end
-  local last = call('HINCRBY', P .. 'meta', 'outbox', #entries / 2)
-  for i = 1, #entries, 2 do
-    added[i] = last - (#entries - i - 1) / 2
-    added[i + 1] = entries[i]
+  local first, added = call('HINCRBY', P .. 'meta', 'outbox', number) - number, {}
+  for i = 1, number do
+    added[2 * i - 1] = first + i
+    added[2 * i] = entries[2 * i - 1]
   end
   call_in_parts('ZADD', P .. 'outbox', added, 2)
   call_in_parts('HSET', P .. 'outbox-entries', entries, 2)
-  for s, number in pairs(counts) do
-    call('HINCRBY', P .. 'outbox-counts', s, number)
+  for s, more in pairs(unacknowledged) do
+    call('HINCRBY', P .. 'outbox-counts', s, more)
   end
 end
 
@@ -323,45 +353,45 @@ local function tell_ended()
   end
 end
 
--- Writes everything that was collected.
-local function finish()
+-- Writes values by seq into the hashes `kind`:<page>.
+local function write_pages(kind, values)
   local pages = {}
-  for s in pairs(saved) do
+  for s, value in pairs(values) do
     local page = page_of(s)
     local fields = pages[page]
     if not fields then
       fields = {}
       pages[page] = fields
     end
-    fields[#fields + 1] = s
-    fields[#fields + 1] = cmsgpack.pack(heads[s])
+    local n = #fields
+    fields[n + 1] = s
+    fields[n + 2] = value
   end
   for page, fields in pairs(pages) do
-    call_in_parts('HSET', P .. 'heads:' .. page, fields, 2)
+    call_in_parts('HSET', P .. kind .. page, fields, 2)
   end
+end
+
+-- Writes everything that was collected.
+local function finish()
+  for s in pairs(saved) do
+    raw[s] = cmsgpack.pack(heads[s])
+  end
+  write_pages('heads:', raw)
   if #new_ids > 0 then
-    call('HSET', P .. 'meta', 'seq', string.format('%d', last_seq))
+    write_pages('bodies:', bodies)
     call_in_parts('HSET', P .. 'ids', new_ids, 2)
-    pages = {}
-    for s, body in pairs(bodies) do
-      local page = page_of(s)
-      pages[page] = pages[page] or {}
-      table.insert(pages[page], s)
-      table.insert(pages[page], body)
-    end
-    for page, fields in pairs(pages) do
-      call_in_parts('HSET', P .. 'bodies:' .. page, fields, 2)
-    end
+    call('HSET', P .. 'meta', 'seq', text_of(last_seq))
     for page in pairs(new_pages) do
       call('ZADD', P .. 'pages', page, page)
     end
   end
   flush_moves()
   flush_queues()
-  if EVENTS_JOINED then
-    append_events(events)
-  end
   write_outbox()
+  if noted then
+    note_times({now})
+  end
   for name, number in pairs(wakes) do
     wake(name, number)
   end
