@@ -4,7 +4,21 @@ local names, limit, worker, lease, nonce, bell = distinct(input[1]), input[2], i
 recover(names, input[6])
 flush_moves()
 
--- The best ready tasks of a priority, at most `most`; and the queues that have more of them.
+local function used_priorities()
+  local used, seen = {}, {}
+  for _, name in ipairs(names) do
+    for digit in queue_of(name)[PRIORITIES]:gmatch('%d') do
+      if not seen[digit] then
+        seen[digit] = true
+        used[#used + 1] = digit
+      end
+    end
+  end
+  table.sort(used, function(a, b) return a > b end)
+  return used
+end
+
+-- The best ready tasks of a priority, at most `most`, as {seq, ready_at, key}.
 local function ready_at_priority(priority, most)
   local found, sources = {}, 0
   for _, name in ipairs(names) do
@@ -31,7 +45,7 @@ end
 -- Returns the seqs of the best ready tasks. Expired ones that the sweep did not reach are ended and not among them.
 local function choose()
   local chosen = {}
-  for priority = 9, 0, -1 do
+  for _, priority in ipairs(used_priorities()) do
     while #chosen < limit do
       local found, ended_some = ready_at_priority(priority, limit - #chosen), false
       local seqs = {}
