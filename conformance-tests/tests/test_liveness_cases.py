@@ -7,12 +7,10 @@ from unittest.mock import patch
 import pytest
 from breaking import broken, outcome, verdict
 
-from omniq.models.status import TaskStatus
 from omniq.storage import transitions
 from omniq_conformance.outcomes import Status
 from omniq_memory.events import MemoryEventStorage
 from omniq_memory.handle import MemoryHandle
-from omniq_memory.records import copy_record
 from omniq_memory.task_queue import MemoryTaskQueue
 from omniq_memory.task_table import TaskTable
 from omniq_sqlite import claiming
@@ -60,8 +58,8 @@ async def half(original, self, before, limit=1000):
 
 
 def slowly(original, self, *args):
-    for _ in range(10):
-        [copy_record(record) for record in self.records.values() if record.state is TaskStatus.PENDING]
+    for _ in range(300 * sum(index.pending for index in self.queues.values())):
+        pass
     return original(self, *args)
 
 

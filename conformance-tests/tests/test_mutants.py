@@ -1,26 +1,88 @@
+"""Every mutant is killed; `omniq-conformance mutants` does the same with three seeds."""
+
 from __future__ import annotations
 
+from unittest.mock import patch
+
+import attrs
 import pytest
 
-from omniq_conformance.mutants.memory import MEMORY_MUTANTS
-from omniq_conformance.mutants.mutant import programs_to_kill
-from omniq_conformance.profiles import PROFILES
+from omniq.errors import ConfigError, StorageError
+from omniq_conformance.mutants.catalog import BACKENDS, find_mutant, mutants_of
+from omniq_conformance.mutants.editing import edited, reworded
+from omniq_conformance.mutants.harness import MutantHarness
+from omniq_conformance.mutants.killing import attempt, is_kill
+from omniq_conformance.outcomes import DivergenceError, Outcome, Status, VacuousError
+
+ALL = [mutant for backend in BACKENDS for mutant in mutants_of(backend)]
 
 
-@pytest.mark.parametrize("mutant", [pytest.param(each, id=each.name) for each in MEMORY_MUTANTS])
-def test_every_mutant_is_killed_with_every_seed(mutant, harness):
-    needed = [programs_to_kill(mutant, harness, PROFILES["pr"], seed=seed) for seed in range(3)]
-    assert None not in needed, f"programs until the kill, by seed: {needed}"
+@pytest.mark.parametrize("mutant", [pytest.param(each, id=f"{each.backend}: {each.name}") for each in ALL])
+def test_every_mutant_is_killed(mutant):
+    found = attempt(mutant)
+    assert found.killer is not None, found.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "killed"),
+    [
+        (AssertionError(), True),
+        (DivergenceError(), True),
+        (TimeoutError(), True),
+        (ExceptionGroup("all", [TypeError(), ExceptionGroup("more", [AssertionError()])]), True),
+        (StorageError(), True),
+        (ExceptionGroup("all", [TypeError()]), False),
+        (TypeError(), False),
+        (ConfigError(), False),
+    ],
+)
+def test_only_a_wrong_answer_kills_and_what_the_mutant_says(error, killed):
+    mutant = attrs.evolve(ALL[0], raises=(StorageError,))
+    assert is_kill(Outcome(id="OQ-Q-0101", status=Status.FAIL, error=error), mutant) is killed
+    assert not is_kill(Outcome(id="OQ-Q-0101", status=Status.VACUOUS, error=VacuousError()), mutant)
+
+
+def test_a_mutant_that_breaks_otherwise_survives():
+    def broken(*_, **__):
+        raise TypeError("a mistake in the mutant")
+
+    mutant = attrs.evolve(find_mutant("memory", "claims of several queues are reversed"), change=lambda _: broken)
+    with patch.object(MutantHarness, "_mutant", property(lambda _: mutant)):
+        found = attempt(mutant)
+    assert found.killer is None
+    assert "OQ-Q-0601: TypeError: a mistake in the mutant" in found.reason
+
+
+def test_a_mutant_whose_code_is_gone_is_refused():
+    with pytest.raises(ValueError, match="is there 0 times instead of once"):
+        edited(attempt, [("no such text", "")])
+    with pytest.raises(ValueError, match="is in 0 of the texts"):
+        reworded({"a": "b"}, "no such text", "")
+
+
+def test_a_mutant_of_no_case_is_refused():
+    with pytest.raises(ValueError, match="there are none"):
+        attempt(attrs.evolve(ALL[0], cases=("OQ-Q-99",)))
 
 
 def test_mutants_have_names_of_their_own():
-    names = [mutant.name for mutant in MEMORY_MUTANTS]
-    assert len(set(names)) == len(names)
+    keys = [mutant.key for mutant in ALL]
+    assert len(set(keys)) == len(keys)
+    for mutant in ALL:
+        assert find_mutant(*mutant.key) is mutant
+
+
+@pytest.mark.parametrize(("backend", "name"), [("memory", "no such"), ("no such", "priority is inverted")])
+def test_an_unknown_mutant_is_refused(backend, name):
+    with pytest.raises(ValueError, match="no such"):
+        find_mutant(backend, name)
 
 
 def test_a_mutant_is_gone_after_the_block():
-    for mutant in MEMORY_MUTANTS:
+    for mutant in ALL:
         original = getattr(mutant.owner, mutant.attribute)
-        with mutant.applied():
-            assert getattr(mutant.owner, mutant.attribute) is not original
+        with MutantHarness(mutant):
+            assert getattr(mutant.owner, mutant.attribute) != original
+            assert mutant.is_applied
         assert getattr(mutant.owner, mutant.attribute) is original
+        assert not mutant.is_applied

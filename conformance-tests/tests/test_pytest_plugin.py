@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree as ET
@@ -71,14 +72,14 @@ def test_without_the_option_nothing_changes(run):
 
 
 def test_without_paths_the_suite_alone_is_run(run):
-    done = run("--omniq-backend", "memory", "--omniq-profile", "smoke", "-v", "-k", "OQ-Q-0513 or OQ-Q-0901")
+    done = run("--omniq-backend", "hoarder:Hoarder", "--omniq-profile", "smoke", "-v", "-k", "OQ-Q-0511 or OQ-Q-0514")
     assert done.returncode == 0, done.stdout
-    assert "omniq conformance: memory, profile smoke, seed 0" in done.stdout
+    assert "omniq conformance: hoarder, profile smoke, seed 0" in done.stdout
     assert "test_own" not in done.stdout
-    assert "omniq-memory::OQ-Q-0513 PASSED" in done.stdout
-    assert "omniq-memory::OQ-Q-0901-joined UNVERIFIED" in done.stdout
-    assert "unverified   OQ-Q-0901-joined  UnverifiedError: The backend keeps nothing once it is closed" in done.stdout
-    assert "1 pass, 2 unverified" in done.stdout
+    assert "omniq-hoarder::OQ-Q-0511 KNOWN-ISSUE" in done.stdout
+    assert "omniq-hoarder::OQ-Q-0514 PASSED" in done.stdout
+    assert "known-issue  OQ-Q-0511  It keeps everything." in done.stdout
+    assert "1 pass, 1 known-issue" in done.stdout
     assert "skipped" not in done.stdout
 
 
@@ -93,6 +94,13 @@ def test_the_items_are_those_of_make_suite_in_the_same_order(run, harness):
     collected = [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
     (mark,) = make_suite(harness).test_conforms.pytestmark
     assert collected == [param.id for param in mark.args[1]]
+
+
+def test_the_verdicts_of_other_processes_are_told_too(run):
+    wanted = "OQ-Q-0511 or OQ-Q-0514 or OQ-Q-0902"
+    done = run("-p", "xdist", "-n", "2", "--omniq-backend", "hoarder:Hoarder", "-k", wanted)
+    assert "known-issue  OQ-Q-0511  It keeps everything." in done.stdout
+    assert "1 pass, 1 fail, 1 known-issue" in done.stdout
 
 
 def test_every_status_is_told_with_its_reason(run, tmp_path):
@@ -137,12 +145,12 @@ def redefine(**members):
     "change",
     [
         redefine(test_conforms=lambda self: None),
-        redefine(harness_is_up=None),
+        redefine(setup_class=None),
         redefine(__test__=False),
         redefine(pytestmark=pytest.mark.skip),
         lambda suite: type("TestMine", (type("Mixin", (), {"test_conforms": None}), suite), {}),
     ],
-    ids=["test", "fixture", "collection", "marks", "mixin"],
+    ids=["test", "setup", "collection", "marks", "mixin"],
 )
 def test_a_suite_cannot_be_overridden(harness, change):
     with pytest.raises(TypeError, match="as a KnownIssue in the harness's `known_issues`"):
@@ -153,3 +161,30 @@ def test_a_suite_can_be_added_to(harness):
     suite = make_suite(harness)
     mine = redefine(test_own=lambda self: None)(suite)
     assert mine.test_conforms is suite.test_conforms
+
+
+CLASS = """
+from omniq_conformance import make_suite
+from hoarder import Hoarder
+
+
+class Loud(Hoarder):
+    def __enter__(self):
+        print("up")
+        return super().__enter__()
+
+    def __exit__(self, *exc):
+        print("down")
+        super().__exit__(*exc)
+
+
+TestConformance = make_suite(Loud(), profile="smoke")
+"""
+
+
+def test_a_class_of_tests_has_its_harness_up_once(run, tmp_path):
+    (tmp_path / "test_hoarder.py").write_text(CLASS, "utf-8")
+    done = run("-s", "-W", "error", "-k", "OQ-Q-0511 or OQ-Q-0514", "test_hoarder.py")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed, 1 skipped" in done.stdout
+    assert re.search(r"up\n?[.s]+down", done.stdout)

@@ -274,3 +274,68 @@ def test_a_given_server_is_used_and_not_controlled(kind, monkeypatch):
         with pytest.raises(UnverifiedError, match=r"but version 0\.1 is wanted"):
             servers.start(kind, version="0.1")
     assert given.version == own.version.partition(" ")[0]
+
+
+@pytest.mark.parametrize("kind", ["valkey", "nats"])
+def test_three_servers_make_a_cluster(kind):
+    with servers.cluster(kind, nodes=3) as cluster:
+        assert len({node.url for node in cluster.nodes}) == 3
+        assert cluster.url.count(",") == 2
+        assert cluster.version == cluster.nodes[0].version
+        protocol = CLUSTERED[kind]
+        protocol.write(cluster)
+        cluster.nodes[0].kill()
+        cluster.nodes[0].restart()
+        until = time.monotonic() + 20
+        while (found := protocol.read(cluster)) != protocol.written and time.monotonic() < until:
+            time.sleep(0.05)
+        assert found == protocol.written
+        folders = [node.folder for node in cluster.nodes]
+    assert [folder.exists() for folder in folders] == [False] * 3
+
+
+def test_postgres_makes_no_cluster():
+    with pytest.raises(ValueError, match=r"no cluster of 'postgres'\. Take one of nats, redis, valkey"):
+        servers.cluster("postgres")
+
+
+class ClusteredRedis:
+    """Every key is on one node; the others say on which."""
+
+    @staticmethod
+    def write(cluster):
+        for number in range(30):
+            answers = [said(node, b"SET k%d v%d\r\n" % (number, number)) for node in cluster.nodes]
+            assert sorted(answer.split()[0] for answer in answers) == [b"+OK", b"-MOVED", b"-MOVED"]
+
+    @staticmethod
+    def read(cluster):
+        return [
+            [answer.split()[-1] for node in cluster.nodes if (answer := said(node, b"GET k%d\r\n" % n))[:1] == b"$"]
+            for n in range(30)
+        ]
+
+    written = [[b"v%d" % number] for number in range(30)]  # noqa: RUF012 - expected values
+
+
+class ClusteredNats:
+    """A stream with a replica on every node."""
+
+    @staticmethod
+    def write(cluster):
+        stream = {"name": "S", "subjects": ["s"], "storage": "file", "num_replicas": 3}
+        made = nats_request(cluster.nodes[1], "$JS.API.STREAM.CREATE.S", json.dumps(stream).encode())
+        assert len(made["cluster"]["replicas"]) == 2
+        assert nats_request(cluster.nodes[2], "s", b"17")["seq"] == 1
+
+    @staticmethod
+    def read(cluster):
+        try:
+            return nats_request(cluster.nodes[0], "$JS.API.STREAM.INFO.S").get("state", {}).get("messages")
+        except TimeoutError:  # while the nodes elect a leader
+            return None
+
+    written = 1
+
+
+CLUSTERED = {"valkey": ClusteredRedis, "nats": ClusteredNats}

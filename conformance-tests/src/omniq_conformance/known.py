@@ -9,7 +9,8 @@ import attrs
 
 __all__ = ["KnownIssue"]
 
-_ID = re.compile(r"OQ-[QRESX]-\d{4}(-(separate|joined))?")
+_ID = re.compile(r"OQ-[QRESX]-\d{4}(-(separate|joined|results-joined|events-joined))?")
+_BARE = len("OQ-Q-0412")
 
 
 def _date(value: str | dt.date) -> dt.date:
@@ -50,7 +51,7 @@ class KnownIssue:
 
     def covers(self, item: str) -> bool:
         """Whether this is about the item of this id."""
-        return item == self.id or item.rpartition("-")[0] == self.id
+        return item == self.id or (len(self.id) == _BARE and item.startswith(f"{self.id}-"))
 
     def is_over(self, today: dt.date) -> bool:
         """Whether it is no longer accepted."""

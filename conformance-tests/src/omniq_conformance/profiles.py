@@ -41,7 +41,7 @@ class Profile:
     large_payload: int
     patience: float = 20.0
     minimizes: bool = True
-    crash_points: int = 32
+    crash_points: int = 48
     kills: int = 5
     cuts: int = 1_000
     server_kills: int = 3

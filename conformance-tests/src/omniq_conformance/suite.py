@@ -13,8 +13,6 @@ from omniq_conformance.profiles import PROFILES
 from omniq_conformance.registry import Item, items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from omniq_conformance.harness import Harness
     from omniq_conformance.outcomes import Outcome
 
@@ -31,31 +29,38 @@ def make_suite(harness: Harness, *, profile: str = "pr", seed: int = 0) -> type[
     """
     chosen = PROFILES[profile]
 
-    @pytest.fixture(scope="class", autouse=True)
-    def harness_is_up(self: object) -> Iterator[None]:
-        del self
-        with harness:
-            yield
+    def setup_class(cls: type) -> None:
+        del cls
+        harness.__enter__()
+
+    def teardown_class(cls: type) -> None:
+        del cls
+        harness.__exit__(None, None, None)
 
     @pytest.mark.parametrize("item", [pytest.param(item, id=item.id) for item in items()])
     def test_conforms(self: object, item: Item) -> None:
         del self
         pass_on(item, run_item(item, harness, chosen, seed=seed))
 
-    members = {"harness_is_up": harness_is_up, "test_conforms": test_conforms}
-    return type("ConformanceSuite", (_Fixed,), {**members, "__doc__": f"The {harness.backend} backend."})
+    members = {
+        "__doc__": f"The {harness.backend} backend.",
+        "setup_class": classmethod(setup_class),
+        "teardown_class": classmethod(teardown_class),
+        "test_conforms": test_conforms,
+    }
+    return type("ConformanceSuite", (_Fixed,), members)
 
 
 class _Fixed:
     """A class of tests that subclasses may add to, but not change."""
 
     def __init_subclass__(cls) -> None:
-        """Refuse a subclass of a suite that redefines a test, a fixture or how pytest collects them.
+        """Refuse a subclass of a suite that redefines a test, its setup or how pytest collects it.
 
         Raises:
             TypeError: It does.
         """
-        fixed = {"harness_is_up", "test_conforms", "pytestmark", "__test__"}
+        fixed = {"setup_class", "teardown_class", "test_conforms", "pytestmark", "__test__"}
         suite = next((base for base in cls.__mro__[1:] if _Fixed in base.__bases__), None)
         changed = [name for name in fixed if suite is not None and _differs(cls, suite, name)]
         if changed:

@@ -21,7 +21,8 @@ POLL = 0.02
 class Link:
     """What the roles of one handle share. A connection serves one call at a time."""
 
-    timeout = 0.5
+    timeout = 1.5
+    connect_timeout = 10.0
 
     def __init__(self, url, namespace):
         self.url = url
@@ -38,7 +39,7 @@ class Link:
         address = urlsplit(self.url)
         writer = None
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(self.connect_timeout):
                 reader, writer = await asyncio.open_connection(address.hostname, address.port)
                 writer.write(packed((self.namespace, self.handle, self.joined)))
                 self.capabilities = await receive(reader)

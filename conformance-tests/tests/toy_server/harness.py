@@ -7,8 +7,7 @@ from pathlib import Path
 
 from omniq_conformance import Harness, OpenedStores
 from omniq_conformance.servers import PrivateServer
-
-from .client import ROLES, Link
+from toy_server.client import ROLES, Link
 
 
 class ToyServer(PrivateServer):
@@ -49,4 +48,5 @@ class ToyHarness(Harness):
 
     async def destroy(self, namespace):
         link = Link(self.url, namespace)
+        link.timeout = 30.0
         await link.call("", "destroy", namespace)

@@ -87,13 +87,15 @@ def claim(
     now: int,
 ) -> Claimed | None:
     """Recover the queues, then start the best ready tasks of those that are not paused."""
-    open_queues = []
+    overdue, open_queues = [], []
     for queue in dict.fromkeys(queues):
         dirty, paused = connection.execute(_LOOK, {"queue": queue, "now": now}).fetchone()
         if dirty:
-            recover(connection, ledger, [queue], max_sweep, now)
+            overdue.append(queue)
         if not paused:
             open_queues.append(queue)
+    if overdue:
+        recover(connection, ledger, overdue, max_sweep, now)
     if limit <= 0:
         return None
     seqs, rows = _ready(connection, open_queues, limit, now)

@@ -156,6 +156,10 @@ class Database:
             self._bells[kind] = bell
             self._own_bells = frozenset(bell.name for bell in self._bells.values())
 
+    def stir(self) -> None:
+        """Let everything that waits through this handle look again."""
+        self._wake(WORK + DONE + EVENTS)
+
     def _wake(self, kinds: str) -> None:
         for kind in kinds:
             for waiter in self._waiters.get(kind, ()):
@@ -208,7 +212,7 @@ class Database:
         for bell in self._bells.values():
             bell.take_down()
         self._bells = {}
-        self._wake(WORK + DONE + EVENTS)
+        self.stir()
         if reader is not None:
             await reader.close()
 

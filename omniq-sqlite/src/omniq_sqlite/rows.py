@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from omniq.errors import StoreFormatError
+from omniq.errors import ConfigError, StoreFormatError
 from omniq.models.event import Event, EventType
 from omniq.models.record import NO_HEADERS, TaskBody, TaskRecord
 from omniq.models.status import TaskStatus
@@ -57,8 +57,24 @@ TASK_QUERY = (
 
 
 def stored(data: bytes, codec: str) -> str | bytes:
-    """Return encoded data as it is kept: JSON as text, for people and for SQL; anything else as a blob."""
-    return data.decode() if codec == "json" else data
+    """Return encoded data as it is kept: JSON as text, for people and for SQL; anything else as a blob.
+
+    Raises:
+        ConfigError: It is said to be JSON, and is not UTF-8.
+    """
+    return text(data) if codec == "json" else data
+
+
+def text(data: bytes) -> str:
+    """Return the text of JSON data.
+
+    Raises:
+        ConfigError: They are not UTF-8.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"Data with the codec 'json' have to be UTF-8: {error}. Give the codec they have.") from error
 
 
 def decoded(value: str | bytes | None) -> bytes:

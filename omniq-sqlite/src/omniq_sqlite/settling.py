@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from omniq_sqlite import transitions
 from omniq_sqlite.ledger import PUT_RESULT
-from omniq_sqlite.rows import EVENT_COLUMNS
+from omniq_sqlite.rows import EVENT_COLUMNS, text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -122,7 +122,7 @@ def _is_text(result: ResultRecord) -> bool:
 
 
 def _text(result: ResultRecord | None) -> str | None:
-    return None if result is None or result.value is None else result.value.decode()
+    return None if result is None or result.value is None else text(result.value)
 
 
 def heartbeat(

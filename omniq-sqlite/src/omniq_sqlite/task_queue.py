@@ -61,7 +61,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         self._ledger = Ledger()
 
     def sibling(self) -> Self:
-        queue = type(self)(Database(self._database.options))
+        queue = type(self)(Database(self._shared.options))
         queue.join(self._ledger.joined)
         return queue
 

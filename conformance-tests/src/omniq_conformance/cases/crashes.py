@@ -35,11 +35,12 @@ __all__: list[str] = []
 
 BOTH = (Mode.SEPARATE, Mode.JOINED)
 _FAILURES = {
-    "a write or a sync fails once": ("error=EIO", False),
     "writing and syncing fail from then on": ("error=EIO", True),
+    "a write or a sync fails once": ("error=EIO", False),
     "the disk is full from then on": ("error=ENOSPC", True),
 }
 _MOST = 0.8
+_FEW = 4
 _WORKERS = 2
 _LIFE = 0.15
 """How long a worker lives at most, in seconds."""
@@ -71,7 +72,10 @@ async def killed_at_calls(trial: Trial) -> None:
     server = shared(trial.harness)
     await warm_up(trial, server)
     package, survey = await package_calls(trial, server)
-    chosen = within(survey.made, survey.under_way, trial.profile.crash_points // 2, trial.seed)
+    limit = trial.profile.crash_points
+    if strace.is_usable():
+        limit = max(_FEW, limit // 6)  # these points are then the lesser part
+    chosen = within(survey.made, survey.under_way, limit, trial.seed)
     tally = await walk(trial, server, [Point("call", call.number, package=package) for call in chosen])
     _require_kills(trial, tally, len(survey.made))
 
@@ -92,8 +96,10 @@ async def failing_disks(trial: Trial) -> None:
     made = [call for call in survey.made if call.name in WRITE_CALLS]
     names, trigger = _names_and_trigger(made)
     number = max(1, trial.profile.crash_points // (2 * len(_FAILURES)))
-    for place, (name, (fault, on)) in enumerate(_FAILURES.items()):
-        chosen = choose(made, survey.under_way, number, trial.seed + place)
+    # Starting strace costs more than a few points: where few are wanted, they are of one kind.
+    kinds = list(_FAILURES.items())[: max(1, number)]
+    for place, (name, (fault, on)) in enumerate(kinds):
+        chosen = within(made, survey.under_way, number, trial.seed + place)
         points = [Point(call.name, call.number, trigger) for call in chosen]
         with ForkServer(trial.harness, strace.injecting(names, fault, trigger, on=on)) as server:
             tally = await walk(trial, server, points)

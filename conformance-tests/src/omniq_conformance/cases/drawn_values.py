@@ -20,7 +20,7 @@ __all__ = ["at_most", "drawn_names", "drawn_payloads", "long_twins"]
 
 T = TypeVar("T")
 
-_MOST = 12
+_MOST = 16
 _FRAGMENTS = (
     *"*>./\\%_:{}[]'\";$?# \t\n\r,|&=+@^~`()<!-0aAkK\x01\x7f\x1b\x85",
     *("..", "//", "--", "%2f", "%2F", "%00", "%25", "::", "@1", "\\n", "${x}", "$1", "?1", ":a", "{a}", "[a-z]", "\\0"),
@@ -71,9 +71,41 @@ _TWINS: Sequence[Callable[[str], str]] = (
 )
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=3)
 _NAME = st.lists(st.sampled_from(_FRAGMENTS) | _TEXT, min_size=1, max_size=4).map("".join)
-_ALIKE = st.tuples(_NAME, st.lists(st.sampled_from(_TWINS), min_size=2, max_size=5, unique=True)).map(
-    lambda drawn: [drawn[0], *(twin(drawn[0]) for twin in drawn[1])]
+_PAIRS = (
+    *(
+        ("\u00e9", "e\u0301"),
+        ("\ufb01", "fi"),
+        ("\u212a", "K"),
+        ("\u00df", "ss"),
+        ("\u03c2", "\u03c3"),
+        ("\u0130", "i"),
+    ),
+    *(("a", "A"), ("a ", "a"), (" a", "a"), ("a.", "a"), ("a\n", "a"), ("a\u200b", "a"), ("a\u00a0b", "a b")),
+    *(
+        ("/", "%2f"),
+        ("/", "_"),
+        (":", "_"),
+        ("//", "/"),
+        ("\\", "/"),
+        ("a_b", "axb"),
+        ("a%", "ab"),
+        ("a*", "ab"),
+        ("+", " "),
+    ),
+    *(("1", "01"), ("1", "1.0"), ("'", "''"), ("\U0001f600", "\ufffd"), ("\ufeffa", "a"), ("\r\n", "\n")),
 )
+
+
+@st.composite
+def _alike(draw: st.DrawFn) -> list[str]:
+    """Draw a name, what engines may make of it, and pairs that engines may take for the same."""
+    name = draw(_NAME)
+    twins = draw(st.lists(st.sampled_from(_TWINS), min_size=2, max_size=4, unique=True))
+    pairs = draw(st.lists(st.sampled_from(_PAIRS), min_size=1, max_size=3, unique=True))
+    prefix = draw(st.sampled_from(["", name]))
+    return [name, *(twin(name) for twin in twins), *(prefix + text for pair in pairs for text in pair)]
+
+
 _WIDTHS = ("x", "\u00e9", "\u20ac", "\U0001f600")
 
 
@@ -82,7 +114,7 @@ def _distinct(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
     return tuple(names)[:_MOST]
 
 
-_SETS = st.lists(_ALIKE, min_size=2, max_size=4).map(_distinct)
+_SETS = st.lists(_alike(), min_size=1, max_size=3).map(_distinct)
 
 
 def _drawn(strategy: SearchStrategy[T], number: int, seed_: int) -> tuple[T, ...]:
@@ -106,7 +138,7 @@ def _drawn(strategy: SearchStrategy[T], number: int, seed_: int) -> tuple[T, ...
 
 @functools.cache
 def drawn_names(number: int, seed_: int) -> tuple[tuple[str, ...], ...]:
-    """Return sets of up to twelve names, some of which look alike; the same ones for the same seed."""
+    """Return sets of up to sixteen names, some of which look alike; the same ones for the same seed."""
     return _drawn(_SETS, number, seed_)
 
 

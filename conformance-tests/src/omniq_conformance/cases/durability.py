@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 
 from omniq.storage.capabilities import Durability, Scope
-from omniq_conformance.faults import strace
 from omniq_conformance.faults.aftermath import examine
-from omniq_conformance.faults.forkserver import ForkServer, shared
-from omniq_conformance.faults.fsyncs import TRACED, syncs, writes
-from omniq_conformance.faults.walk import durable
+from omniq_conformance.faults.forkserver import shared
+from omniq_conformance.faults.fsyncs import syncs, writes
+from omniq_conformance.faults.walk import durable, system_calls
 from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
@@ -43,15 +40,9 @@ async def synced_before_acknowledged(trial: Trial) -> None:
     if trial.harness.server_kind is not None or capabilities.scope is Scope.CLUSTER:
         msg = "A server writes the files, and its process is not traced; what it declares is its configuration."
         raise UnverifiedError(msg)
-    strace.require()
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "calls"
-        async with trial.space() as space:
-            with ForkServer(trial.harness, strace.tracing(TRACED, log)) as server:
-                lines = await asyncio.to_thread(server.run, space, f"{_RUNS}:performed")
-            await space.open()  # so that there is something to destroy
-        made = syncs(log.read_text(errors="replace"))
-    acknowledged = await writes(trial.mode, lines)
+    survey = await system_calls(trial, capabilities)
+    made = syncs(survey.log)
+    acknowledged = await writes(trial.mode, survey.lines)
     unsynced = [write.name for write in acknowledged if not write.is_synced(made)]
     trial.evidence.update(declared=capabilities.durability.value, writes=len(acknowledged), unsynced=len(unsynced))
     told = f"{len(unsynced)} of {len(acknowledged)} acknowledged writes had not been synced"

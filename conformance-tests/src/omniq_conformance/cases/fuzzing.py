@@ -52,7 +52,7 @@ def _run(trial: Trial, check: Check) -> None:
 async def _one(trial: Trial, check: Check, names: Sequence[str]) -> None:
     async with trial.space() as space:
         stores = await space.open()
-        limit = stores.task_queue.capabilities.max_id_bytes
+        limit = min(storage.capabilities.max_id_bytes for storage in stores.opened)
         chosen = [name for name in names if len(name.encode()) <= limit]
         await check(stores, chosen or long_twins(limit, trial.seed))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -128,7 +129,7 @@ async def unusable_names(trial: Trial) -> None:
 
 @case("OQ-Q-0515")
 async def wrong_types(trial: Trial) -> None:
-    """Arguments of a wrong type raise something, store nothing, and leave the store usable."""
+    """Arguments of a wrong type raise something, store nothing, and spoil neither the store nor calls beside them."""
     async with trial.space() as space:
         queue = (await space.open()).task_queue
         grant = await start(queue, "t", now=T0)
@@ -146,6 +147,22 @@ async def wrong_types(trial: Trial) -> None:
                 await call()
             assert await queue.list(now=T0) == before
         assert await queue.complete([Completion("t", grant.token)], now=T0) == ["ok"]
+        for number, call in enumerate(wrong):
+            await _beside(queue, number, call)
+
+
+async def _beside(queue: TaskQueue, number: int, wrong: Callable[[], Any]) -> None:
+    """Make a wrong call together with right ones, which may share a transaction with it."""
+    await queue.enqueue([spec(f"x{number}")], now=T0)
+    enqueued = asyncio.ensure_future(queue.enqueue([spec(f"y{number}", eta=T0 + 1)], now=T0))
+    refusal = asyncio.ensure_future(wrong())
+    claimed = asyncio.ensure_future(claim(queue, nonce=100 + number, now=T0))
+    await asyncio.wait([enqueued, refusal, claimed])
+    assert isinstance(refusal.exception(), Exception), f"wrong argument {number} was accepted"
+    errors = enqueued.exception(), claimed.exception()
+    assert errors == (None, None), f"wrong argument {number} let the calls beside it fail: {errors!r}"
+    assert [answer.created for answer in enqueued.result()] == [True]
+    assert [(grant.id, grant.attempt) for grant in claimed.result()] == [(f"x{number}", 1)]
 
 
 @case("OQ-Q-0516", modes=(Mode.JOINED,))

@@ -24,7 +24,7 @@ _KINDS: Sequence[_Kind] = tuple(itertools.product((0, 1), (-1, 0, 1), ("a", "b")
 
 def _specs(number: int, kinds: Sequence[_Kind]) -> list[TaskSpec]:
     return [
-        spec(f"{number}.{place}", f"{queue}{number}", priority=priority, eta=T0 + eta)
+        spec(f"{number}.{-place}", f"{queue}{number}", priority=priority, eta=T0 + eta)
         for place, (priority, eta, queue) in enumerate(kinds)
     ]
 
@@ -64,10 +64,10 @@ async def all_priorities(trial: Trial) -> None:
     async with trial.space() as space:
         queue = (await space.open()).task_queue
         made = [
-            spec(f"{p}.{n}", priority=p, eta=T0 + (n % 2)) for n in range(4) for p in (3, 0, 9, 7, 1, 5, 8, 2, 6, 4)
+            spec(f"{p}.{9 - n}", priority=p, eta=T0 + (n % 2)) for n in range(4) for p in (3, 0, 9, 7, 1, 5, 8, 2, 6, 4)
         ]
         await queue.enqueue(made, now=T0)
-        expected = [f"{p}.{n}" for p in range(9, -1, -1) for n in (0, 2, 1, 3)]
+        expected = [f"{p}.{9 - n}" for p in range(9, -1, -1) for n in (0, 2, 1, 3)]
         granted: list[str] = []
         number = 0
         while grants := await claim(queue, limit=7, nonce=number, now=T0 + 1):

@@ -21,6 +21,8 @@ __all__: list[str] = []
 
 STABLE = [f"stable{number:02}" for number in range(20)]
 PAGE = 3
+PAGES = 100
+"""More pages than that are the same ones again."""
 
 
 async def _churn(queue: TaskQueue, number: int) -> None:
@@ -51,6 +53,7 @@ async def tasks_under_writes(trial: Trial) -> None:
                     if number < len(STABLE):
                         await _churn(writer, number)
                     number += 1
+                    assert number < PAGES, "a scan by pages does not end"
                 assert sorted(id for id in found if id in STABLE) == STABLE
                 assert len(set(found)) == len(found)
 
@@ -71,6 +74,7 @@ async def results_under_writes(trial: Trial) -> None:
             )
             await writer.delete([f"a{number - 2}", f"stable{number - 2:02}.5"])
             number += 1
+            assert number < PAGES, "a scan by pages does not end"
         assert [id for id in found if id in STABLE] == STABLE
         assert found == sorted(set(found))
 
@@ -90,6 +94,7 @@ async def events_under_writes(trial: Trial) -> None:
                 await writer.append([event("t", 11 + number, at=T0 - number), event("t", number + 1)])
             await writer.trim(T0 - 100)
             number += 1
+            assert number < PAGES, "a scan by pages does not end"
         assert found == list(range(1, 21))
         with refused(ConfigError, "a position that is none"):
             await reader.read(after="no position")
@@ -122,8 +127,10 @@ async def schedules_under_writes(trial: Trial) -> None:
             found += [schedule.id for schedule in page]
             after = page[-1].id
             await writer.put(attrs.evolve(made, id=f"a{number}"), now=T0)
-            await writer.put(attrs.evolve(made, id=STABLE[number]), now=T0)
+            for place in (number, (7 * number + 9) % len(STABLE)):  # one that was read, and one that may not be yet
+                await writer.put(attrs.evolve(made, id=STABLE[place]), now=T0)
             await writer.delete([f"a{number - 1}"])
             number += 1
+            assert number < PAGES, "a scan by pages does not end"
         assert [id for id in found if id in STABLE] == STABLE
         assert found == sorted(set(found))

@@ -18,6 +18,7 @@ from omniq_conformance.space import Mode
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterable, Iterator
 
     from omniq_conformance.programs.queue_templates import Template
 
@@ -30,29 +31,39 @@ _ENOUGH = 40
 @case("OQ-Q-0101", modes=BOTH)
 def random_queue_programs(trial: Trial) -> None:
     """Whatever is done to a task queue, every answer and every stored record is that of the contract."""
-    seen = run_programs(pool("queue", trial.mode, trial.profile.queue_programs, trial.seed), trial.harness)
+    seen = _run(trial, pool("queue", trial.mode, trial.profile.queue_programs, trial.seed))
     _require(trial, seen, QUEUE_SOMETIMES | (RELAY_SOMETIMES if trial.mode is Mode.SEPARATE else frozenset()))
 
 
 @case("OQ-R-0101")
 def random_result_programs(trial: Trial) -> None:
     """The latest outcome of a task is kept, exactly for its time to live."""
-    seen = run_programs(pool("results", trial.mode, trial.profile.role_programs, trial.seed), trial.harness)
+    seen = _run(trial, pool("results", trial.mode, trial.profile.role_programs, trial.seed))
     _require(trial, seen, RESULTS_SOMETIMES)
 
 
 @case("OQ-E-0101")
 def random_event_programs(trial: Trial) -> None:
     """Events are kept once, in the order of their appending, and found by position and filter."""
-    seen = run_programs(pool("events", trial.mode, trial.profile.role_programs, trial.seed), trial.harness)
+    seen = _run(trial, pool("events", trial.mode, trial.profile.role_programs, trial.seed))
     _require(trial, seen, EVENTS_SOMETIMES)
 
 
 @case("OQ-S-0101", modes=BOTH)
 def random_schedule_programs(trial: Trial) -> None:
     """Every change of a schedule is a compare-and-set on its version; a joined queue fires in the same step."""
-    seen = run_programs(pool("schedules", trial.mode, trial.profile.role_programs, trial.seed), trial.harness)
+    seen = _run(trial, pool("schedules", trial.mode, trial.profile.role_programs, trial.seed))
     _require(trial, seen, SCHEDULES_SOMETIMES | (FIRING_SOMETIMES if trial.mode is Mode.JOINED else frozenset()))
+
+
+def _run(trial: Trial, programs: Iterable[Program]) -> Counter[str]:
+    return run_programs(_counted(trial, programs), trial.harness, minimizing=trial.profile.minimizes)
+
+
+def _counted(trial: Trial, programs: Iterable[Program]) -> Iterator[Program]:
+    for number, program in enumerate(programs):
+        trial.evidence["programs"] = number + 1
+        yield program
 
 
 def _require(trial: Trial, seen: Counter[str], events: frozenset[str]) -> None:
@@ -62,7 +73,7 @@ def _require(trial: Trial, seen: Counter[str], events: frozenset[str]) -> None:
 
 def _template(template: Template, trial: Trial) -> None:
     program = Program("queue", trial.mode, tuple(template.build("t0", "t1", "a")))
-    require(run_programs([program], trial.harness), template.sees)
+    require(_run(trial, [program]), template.sees)
 
 
 for _template_ in ALL_TEMPLATES:

@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from omniq.errors import StoreClosedError
 from omniq.models.record import Completion
 from omniq.models.status import TaskStatus
@@ -20,6 +22,7 @@ from omniq.storage.capabilities import Durability
 from omniq_conformance.cases.limits import refused
 from omniq_conformance.cases.specimens import T0, claim, event, outcome, spec, start
 from omniq_conformance.forking import FORKED
+from omniq_conformance.harness import OpenedStores
 from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
 from omniq_conformance.references import reference_to
 from omniq_conformance.registry import Trial, case
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from omniq.storage.events import EventStorage
-    from omniq_conformance.harness import OpenedStores
     from omniq_conformance.space import Space, Stores
 
 __all__: list[str] = []
@@ -189,6 +191,28 @@ async def closing_ends_waits(trial: Trial) -> None:
 async def _drain(events: EventStorage) -> None:
     async for _ in events.tail():
         pass
+
+
+@case("OQ-X-0905")
+async def closed_roles(trial: Trial) -> None:
+    """A storage that is closed refuses every call and ends its waits, though other roles of the handle are open."""
+    async with trial.space() as space:
+        opened = (await space.open()).opened
+        waits: list[asyncio.Future[None]] = []
+        if (queue := opened.task_queue) is not None:
+            waits.append(asyncio.ensure_future(queue.wait(["a"], 60)))
+            await asyncio.sleep(0.02)
+        for name in attrs.fields_dict(OpenedStores):
+            storage = getattr(opened, name)
+            if storage is None:
+                continue
+            await storage.close()
+            async with asyncio.timeout(trial.profile.patience):
+                answers = await asyncio.gather(*waits, return_exceptions=True)
+            assert [a for a in answers if a is not None and not isinstance(a, StoreClosedError)] == []
+            for call_name, call in _calls(OpenedStores(**{name: storage})).items():
+                with refused(StoreClosedError, f"{call_name} after close()"):
+                    await call()
 
 
 @case("OQ-X-0903")

@@ -1,7 +1,8 @@
 """Which points are tried, if there are more than there is time for.
 
-An engine's state changes only where a transaction ends, so most points look alike. The one that tells most is just
-before the last write of an operation: whatever the operation does in several steps is then done but for the last.
+A store's state changes only where a step of it ends, so most points look alike. Three tell most: in the middle of an
+operation, just before its last call, when whatever it does in several steps is done but for the last, and just after
+it was acknowledged. So these are tried for each kind of operation.
 """
 
 from __future__ import annotations
@@ -21,8 +22,20 @@ __all__ = ["Made", "Window", "choose", "spread", "windows", "within"]
 _GOLDEN = 0.618034
 """Multiples of it, without their whole parts, are spread evenly however many are taken."""
 
-Window = tuple[float, float]
-"""When an operation began and ended: in seconds of the host's clock, or in calls that were made until then."""
+
+@attrs.frozen
+class Window:
+    """When an operation was under way.
+
+    Attributes:
+        kind: Of the operation.
+        began: In seconds of the host's clock, or in calls that were made until then.
+        ended: Likewise.
+    """
+
+    kind: str
+    began: float
+    ended: float
 
 
 @attrs.frozen
@@ -40,20 +53,26 @@ class Made:
     at: float
 
 
-def windows(lines: Sequence[Line]) -> list[Window]:
-    """Return when each operation of a ledger was under way, opening and closing too."""
+def windows(lines: Sequence[Line], kinds: Sequence[str]) -> list[Window]:
+    """Return when each operation of a ledger was under way; opening and closing come after the `kinds` of the others.
+
+    Args:
+        lines: The ledger.
+        kinds: Of each operation, by its number.
+    """
     found: list[Window] = []
     began = 0.0
     for what, *details in lines:
         if what == "invoke":
             began = details[-1]
         elif what == "ok":
-            found.append((began, details[-1]))
+            number = details[0]
+            found.append(Window(kinds[number] if number >= 0 else str(number), began, details[-1]))
     return found
 
 
 def choose(made: Sequence[Made], under_way: Sequence[Window], limit: int, seed: int) -> list[Made]:
-    """Choose calls: three quarters are the last ones of operations, the others any.
+    """Choose calls: of each kind of operation one inside of it, the last one, and the one after it; then any.
 
     Args:
         made: All of them.
@@ -63,22 +82,47 @@ def choose(made: Sequence[Made], under_way: Sequence[Window], limit: int, seed: 
     """
     if len(made) <= limit:
         return list(made)
-    inside = [[call for call in made if began <= call.at <= ended] for began, ended in under_way]
-    last = [max(calls, key=lambda call: call.at) for calls in inside if calls]
-    chosen = {last[place] for place in _evenly(len(last), limit * 3 // 4, seed)}
+    in_order = sorted(made, key=lambda call: call.at)
+    chosen: set[Made] = set()
+    for place, window in enumerate(_one_of_each(in_order, under_way, seed)):
+        inside = _inside(in_order, window)
+        after = [call for call in in_order if call.at > window.ended]
+        chosen |= {_anywhere(inside, seed + place), inside[-1], *after[:1]}
+    tried = sorted(chosen, key=lambda call: call.at)
+    chosen = {tried[place] for place in _evenly(len(tried), limit, seed)}
     by_name = {(call.name, call.number): call for call in made}
     counts = Counter(call.name for call in made)
-    chosen |= {by_name[key] for key in spread(counts, limit - len(chosen), seed)}
+    chosen |= {by_name[key] for key in spread(counts, max(0, limit - len(chosen)), seed)}
     return sorted(chosen, key=lambda call: call.at)
 
 
 def within(made: Sequence[Made], under_way: Sequence[Window], limit: int, seed: int) -> list[Made]:
-    """Choose calls: one somewhere inside of each operation, or of as many operations as there may be calls."""
+    """Choose calls: somewhere inside of an operation of each kind, again and again until there are enough."""
     if len(made) <= limit:
         return list(made)
-    inside = [calls for began, ended in under_way if (calls := [c for c in made if began < c.at <= ended])]
-    places = [(place, (seed + place + 1) * _GOLDEN % 1) for place in _evenly(len(inside), limit, seed)]
-    return [inside[place][int(part * len(inside[place]))] for place, part in places]
+    in_order = sorted(made, key=lambda call: call.at)
+    chosen: list[Made] = []
+    while len(chosen) < limit:
+        some = list(_one_of_each(in_order, under_way, seed + len(chosen)))
+        for place in _evenly(len(some), limit - len(chosen), seed):
+            chosen.append(_anywhere(_inside(in_order, some[place]), seed + len(chosen)))
+    return chosen
+
+
+def _anywhere(calls: Sequence[Made], seed: int) -> Made:
+    return calls[int((seed + 1) * _GOLDEN % 1 * len(calls))]
+
+
+def _one_of_each(made: Sequence[Made], under_way: Sequence[Window], seed: int) -> Iterator[Window]:
+    by_kind: dict[str, list[Window]] = {}
+    for window in under_way:
+        if _inside(made, window):
+            by_kind.setdefault(window.kind, []).append(window)
+    yield from (found[seed % len(found)] for found in by_kind.values())
+
+
+def _inside(made: Sequence[Made], window: Window) -> list[Made]:
+    return [call for call in made if window.began < call.at <= window.ended]
 
 
 def spread(counts: Mapping[str, int], limit: int, seed: int) -> Iterator[tuple[str, int]]:
@@ -86,10 +130,12 @@ def spread(counts: Mapping[str, int], limit: int, seed: int) -> Iterator[tuple[s
 
     Args:
         counts: How many there are of each name.
-        limit: How many are chosen, but at least one of each name.
+        limit: How many are chosen, but at least one of each name unless it is 0.
         seed: Others are chosen for another seed, if not all are.
     """
     left = limit
+    if not limit:
+        return
     for place, name in enumerate(sorted(counts, key=lambda name: (counts[name], name))):
         others = len(counts) - place - 1  # those that are made more often have more to tell
         number = min(counts[name], max(1, left // (2 * others or 1)))

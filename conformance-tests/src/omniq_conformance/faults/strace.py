@@ -14,10 +14,10 @@ from omniq_conformance.faults.choosing import Made
 from omniq_conformance.outcomes import UnverifiedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
-__all__ = ["injecting", "made", "require", "tracing"]
+__all__ = ["injecting", "is_usable", "made", "require", "tracing"]
 
 _CALL = re.compile(r"(?P<thread>\d+) +(?P<at>\d+\.\d+) (?P<name>\w+)\(")
 
@@ -36,6 +36,11 @@ def _fault() -> str | None:
     return f"strace fails: {done.stderr.strip()[:200]}" if done.returncode else None
 
 
+def is_usable() -> bool:
+    """Tell whether processes can be traced here."""
+    return _fault() is None
+
+
 def require() -> None:
     """Refuse to go on where processes cannot be traced.
 
@@ -51,8 +56,8 @@ def require() -> None:
         raise UnverifiedError(msg)
 
 
-def _names(calls: Sequence[str]) -> str:
-    return ",".join(f"?{call}" for call in calls)  # some architectures lack some of them
+def _names(calls: Collection[str]) -> str:
+    return ",".join(f"?{call}" for call in sorted(calls))  # some architectures lack some of them
 
 
 def injecting(calls: Sequence[str], fault: str, trigger: int, *, on: bool = False) -> list[str]:
@@ -71,15 +76,15 @@ def injecting(calls: Sequence[str], fault: str, trigger: int, *, on: bool = Fals
     return ["strace", "-f", "-qq", *filter, "-o", "/dev/null", "-e", f"trace={names}", "-e", injection]
 
 
-def tracing(calls: Sequence[str], log: Path) -> list[str]:
+def tracing(calls: Collection[str], log: Path) -> list[str]:
     """Return the command that logs system calls with the time of their beginning and how long they took."""
     return ["strace", "-f", "-qq", "--seccomp-bpf", "-ttt", "-T", "-o", str(log), "-e", f"trace={_names(calls)}"]
 
 
-def made(log: Path) -> list[Made]:
+def made(log: str) -> list[Made]:
     """Return the calls of each name, by the thread that made it most often."""
     by_thread: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for call in map(_CALL.match, log.read_text(errors="replace").splitlines()):
+    for call in map(_CALL.match, log.splitlines()):
         if call is not None:
             by_thread[call["name"], call["thread"]].append(float(call["at"]))
     most: dict[str, list[float]] = {}

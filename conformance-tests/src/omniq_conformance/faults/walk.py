@@ -16,7 +16,10 @@ from omniq_conformance.faults import strace
 from omniq_conformance.faults.aftermath import examine
 from omniq_conformance.faults.choosing import Made, Window, windows
 from omniq_conformance.faults.forkserver import ForkServer, shared
+from omniq_conformance.faults.fsyncs import TRACED
+from omniq_conformance.faults.ledger import Line
 from omniq_conformance.faults.points import FILE_CALLS, SOCKET_CALLS, Point
+from omniq_conformance.faults.scenario import scenario
 from omniq_conformance.faults.world import look
 from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError, VacuousError
 
@@ -122,7 +125,7 @@ async def warm_up(trial: Trial, server: ForkServer) -> None:
     await _examined(space, lines, Point())
 
 
-async def _examined(space: Space, lines: list[list[object]], point: Point) -> Aftermath:
+async def _examined(space: Space, lines: list[Line], point: Point) -> Aftermath:
     async with space:
         found = await examine(space, lines)
     if found.faults:
@@ -144,10 +147,14 @@ class Survey:
     Attributes:
         made: Every call.
         under_way: When each operation was.
+        lines: The ledger.
+        log: What strace told.
     """
 
     made: list[Made]
     under_way: list[Window]
+    lines: list[Line]
+    log: str = ""
 
 
 async def system_calls(trial: Trial, capabilities: Capabilities) -> Survey:
@@ -170,14 +177,15 @@ async def _surveyed(trial: Trial, capabilities: Capabilities) -> Survey:
     space = trial.space()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "calls"
-        with ForkServer(trial.harness, strace.tracing(names, log)) as server:
+        with ForkServer(trial.harness, strace.tracing({*names, *TRACED}, log)) as server:
             lines = await asyncio.to_thread(server.run, space, _PERFORMED)
             await _examined(space, lines, Point())
-        made = strace.made(log)
+        told = log.read_text(errors="replace")
+    made = [call for call in strace.made(told) if call.name in names]
     if not made:
         msg = "The scenario made no system call that changes what is stored, as far as strace can see."
         raise VacuousError(msg)
-    return Survey(made, windows(lines))
+    return Survey(made, _windows(trial, lines), lines, told)
 
 
 async def package_calls(trial: Trial, server: ForkServer) -> tuple[str, Survey]:
@@ -187,7 +195,9 @@ async def package_calls(trial: Trial, server: ForkServer) -> tuple[str, Survey]:
     lines = await asyncio.to_thread(server.run, space, _PERFORMED, point=Point("call", package=folder))
     await _examined(space, lines, Point())
     total = next(line[1] for line in lines if line[0] == "calls")
-    return folder, Survey([Made("call", number, number) for number in range(1, total + 1)], windows(lines))
+    return folder, Survey(
+        [Made("call", number, number) for number in range(1, total + 1)], _windows(trial, lines), lines
+    )
 
 
 async def package_folder(trial: Trial) -> str:
@@ -196,3 +206,7 @@ async def package_folder(trial: Trial) -> str:
         module = type((await space.open()).task_queue).__module__
     package = sys.modules[module.partition(".")[0]]
     return str(Path(package.__file__).parent if package.__file__ else package.__path__[0])
+
+
+def _windows(trial: Trial, lines: list[Line]) -> list[Window]:
+    return windows(lines, [act.name.partition("(")[0] for act in scenario(trial.mode)])

@@ -139,9 +139,9 @@ def torn(before: View, after: View, actual: View, steps: Steps) -> Iterator[str]
         old, new, now = before.get(key), after.get(key), actual.get(key)
         is_old, is_new = _same(key, old, now), _same(key, new, now)
         if not is_old and not is_new:
-            yield _told(key, old, now) + ("" if old == new else f", or {new!r}")
+            yield _told(key, old, now) if old == new else f"{_name(key)} is {now!r}, expected is {old!r} or {new!r}"
         elif is_old != is_new:
-            found.setdefault(_step(key, steps), {})[is_new] = " ".join(map(str, key))
+            found.setdefault(_step(key, steps), {})[is_new] = _name(key)
     for states in found.values():
         if len(states) > 1:
             yield f"{states[True]} is written, but {states[False]} of the same step is not"
@@ -162,9 +162,13 @@ def _same(key: tuple[Any, ...], expected: Any, actual: Any) -> bool:
 
 
 def _told(key: tuple[Any, ...], expected: Any, actual: Any) -> str:
-    name = " ".join(map(str, key))
+    name = _name(key)
     if actual is None:
         return f"{name} is lost"
     if expected is None:
         return f"{name} is there, which nothing has made: {actual!r}"
     return f"{name} is {actual!r}, expected is {expected!r}"
+
+
+def _name(key: tuple[Any, ...]) -> str:
+    return " ".join(map(str, key))

@@ -8,7 +8,7 @@ import attrs
 
 from omniq.models.status import TaskStatus
 from omniq.storage import transitions
-from omniq_conformance.mutants.mutant import Mutant, mutant
+from omniq_conformance.mutants.mutant import Mutants
 from omniq_memory import task_table
 from omniq_memory.queue_index import QueueIndex
 from omniq_memory.task_queue import MemoryTaskQueue
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from omniq.models.record import TaskRecord
 
-__all__ = ["LIFE_MUTANTS"]
+__all__ = ["MUTANTS"]
 
-LIFE_MUTANTS: list[Mutant] = []
+MUTANTS = Mutants("memory")
 
 
 def _queue(owner: Any, attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return mutant(LIFE_MUTANTS, "queue", owner, attribute)
+    return MUTANTS.broken("OQ-Q-01", owner, attribute)
 
 
 # Order and time

@@ -8,7 +8,7 @@ import attrs
 
 from omniq.models.status import TaskStatus
 from omniq.storage import transitions
-from omniq_conformance.mutants.mutant import Mutant, mutant
+from omniq_conformance.mutants.mutant import Mutants
 from omniq_memory.task_queue import MemoryTaskQueue
 from omniq_memory.task_table import TaskTable
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from omniq.models.record import Completion, TaskRecord, Token
 
-__all__ = ["SETTLING_MUTANTS"]
+__all__ = ["MUTANTS"]
 
-SETTLING_MUTANTS: list[Mutant] = []
+MUTANTS = Mutants("memory")
 
 
 def _queue(owner: Any, attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return mutant(SETTLING_MUTANTS, "queue", owner, attribute)
+    return MUTANTS.broken("OQ-Q-01", owner, attribute)
 
 
 # Tokens

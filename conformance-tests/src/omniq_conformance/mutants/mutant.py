@@ -1,84 +1,144 @@
-"""What a mutant is, and how it is killed."""
+"""What a mutant is, and the ways to make one."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import attrs
 
-from omniq_conformance.outcomes import DivergenceError
-from omniq_conformance.programs.pools import pool
-from omniq_conformance.programs.session import execute
-from omniq_conformance.space import Mode
+from omniq_conformance.mutants.editing import edited, reworded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from omniq_conformance.harness import Harness
-    from omniq_conformance.profiles import Profile
+__all__ = ["Edits", "Mutant", "Mutants"]
 
-__all__ = ["Mutant", "mutant", "programs_to_kill"]
+Edits = tuple[tuple[str, str], ...]
+
+_applied: set[tuple[str, str]] = set()
+_for_good = ExitStack()
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Mutant:
     """One planted bug.
 
     Attributes:
         name: Says what is wrong.
-        family: Whose programs have to find it.
-        owner: The class or module of the function that is replaced.
-        attribute: The function's name.
-        broken: The replacement; it is given the original and then its arguments.
+        backend: Of which backend.
+        cases: Which cases have to find it: the beginnings of their ids, such as `OQ-Q-01`.
+        owner: The class or module of what is replaced.
+        attribute: The name of the function or constant.
+        change: Makes the replacement of the original.
+        raises: Errors by which the bug may show too; otherwise only a wrong answer counts.
+        held_out: Whether it was made after the cases and never used to improve them.
     """
 
     name: str
-    family: str
+    backend: str
+    cases: tuple[str, ...]
     owner: Any
     attribute: str
-    broken: Callable[..., Any]
+    change: Callable[[Any], Any]
+    raises: tuple[type[Exception], ...] = ()
+    held_out: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its backend and name, which no other mutant has."""
+        return self.backend, self.name
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether it is in effect in this process."""
+        return self.key in _applied
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Replace the function for the time of the block."""
-        original = getattr(self.owner, self.attribute)
-
-        @functools.wraps(original)
-        def replacement(*args: Any, **kwargs: Any) -> Any:
-            return self.broken(original, *args, **kwargs)
-
+        """Replace the original for the time of the block; it is of this process, so no other mutant may be applied."""
+        replacement = self.change(getattr(self.owner, self.attribute))
         with patch.object(self.owner, self.attribute, replacement):
-            yield
-
-
-def mutant(
-    found: list[Mutant], family: str, owner: Any, attribute: str
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add a mutant to a list; the name of the decorated function says what is wrong."""
-
-    def add(broken: Callable[..., Any]) -> Callable[..., Any]:
-        found.append(Mutant(broken.__name__.replace("_", " ").strip(), family, owner, attribute, broken))
-        return broken
-
-    return add
-
-
-def programs_to_kill(mutant: Mutant, harness: Harness, profile: Profile, *, seed: int) -> int | None:
-    """Return how many programs of its family it takes to find the mutant, None if it survives all of them.
-
-    Only a wrong answer counts: a mutant that raises is broken in another way than it says.
-    """
-    modes = [Mode.SEPARATE] if mutant.family in {"results", "events"} else [Mode.SEPARATE, Mode.JOINED]
-    number = profile.queue_programs if mutant.family == "queue" else profile.role_programs
-    pools = [pool(mutant.family, mode, number, seed) for mode in modes]
-    with mutant.applied():
-        for place, program in enumerate(program for together in zip(*pools, strict=True) for program in together):
+            _applied.add(self.key)
             try:
-                execute(program, harness)
-            except DivergenceError:
-                return place + 1
-    return None
+                yield
+            finally:
+                _applied.discard(self.key)
+
+    def apply(self) -> None:
+        """Replace the original until the process ends."""
+        if not self.is_applied:
+            _for_good.enter_context(self.applied())
+
+
+class Mutants:
+    """Collects the mutants of a backend; `cases` is one beginning of case ids, or several in a tuple.
+
+    Args:
+        backend: Its name.
+        held_out: Whether they are held out.
+
+    Attributes:
+        found: Those that were made.
+    """
+
+    def __init__(self, backend: str, *, held_out: bool = False) -> None:
+        self._backend = backend
+        self._held_out = held_out
+        self.found: list[Mutant] = []
+
+    def add(
+        self,
+        name: str,
+        cases: str | tuple[str, ...],
+        owner: Any,
+        attribute: str,
+        change: Callable[[Any], Any],
+        **more: Any,
+    ) -> None:
+        """Add one whose replacement is made by a function."""
+        mutant = Mutant(
+            name=name,
+            backend=self._backend,
+            cases=(cases,) if isinstance(cases, str) else cases,
+            owner=owner,
+            attribute=attribute,
+            change=change,
+            held_out=self._held_out,
+            **more,
+        )
+        self.found.append(mutant)
+
+    def broken(
+        self, cases: str | tuple[str, ...], owner: Any, attribute: str
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Add one whose replacement is the decorated function.
+
+        Its name says what is wrong; it is given the original and then the arguments.
+        """
+
+        def decorate(broken: Callable[..., Any]) -> Callable[..., Any]:
+            def change(original: Any) -> Any:
+                @functools.wraps(original)
+                def replacement(*args: Any, **kwargs: Any) -> Any:
+                    return broken(original, *args, **kwargs)
+
+                return replacement
+
+            self.add(broken.__name__.strip("_").replace("_", " "), cases, owner, attribute, change)
+            return broken
+
+        return decorate
+
+    def edited(
+        self, name: str, cases: str | tuple[str, ...], owner: Any, attribute: str, *edits: tuple[str, str], **more: Any
+    ) -> None:
+        """Add one whose replacement is the function with some of its source replaced."""
+        self.add(name, cases, owner, attribute, lambda original: edited(original, edits), **more)
+
+    def reworded(self, name: str, cases: str | tuple[str, ...], owner: Any, attribute: str, old: str, new: str) -> None:
+        """Add one whose replacement is the constant, a text or a table of texts, with some of it replaced."""
+        self.add(name, cases, owner, attribute, lambda original: reworded(original, old, new))

@@ -30,7 +30,10 @@ Choice = Callable[[Random], Any]
 Chunks = Callable[[Random], Sequence[Op]]
 """Makes a few operations that belong together."""
 
-_NUMBER = st.integers(0, 2**24 - 1)
+_FAR = 3**100
+_NUMBER = st.integers(_FAR, _FAR + 2**24 - 1)
+"""Far from every number in any source: Hypothesis mixes the constants of the modules that it finds in the process into
+what it draws, so that other modules (an author's, another front door's) would make other programs of the same seed."""
 _MIX = 0x9E3779B97F4A7C15  # an odd number without a pattern in its bits
 _MASK = 2**64 - 1
 

@@ -66,7 +66,7 @@ ORDINARY: Sequence[tuple[int, Chunks]] = (
         ),
     ),
     (5, operation("clock", to=choose(0, 0, 1), delta=choose(-1, 0, 0, 1))),
-    (1, operation("clock", by=choose(1, 5, -7))),
+    (2, operation("clock", by=choose(5, -2, -7))),
     (1, operation("reopen")),
     (1, operation("handle", number=choose(0, 1, 2))),
 )

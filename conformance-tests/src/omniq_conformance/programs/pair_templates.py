@@ -135,8 +135,9 @@ def _slow_relay(t: str, u: str, q: str) -> Sequence[Op]:
 def _redriven(t: str, u: str, q: str) -> Sequence[Op]:
     """The outcome of a task that was redriven gives way to that of its next run, whoever carries the old one."""
     del u
-    first = [put(t, q), claim(q), _settle(t, failed=True), op("take", relay=0)]
-    return [*first, redrive(t), claim(q), _settle(t), *_rest(0), op("results", ids=[t])]
+    results = op("results", ids=[t])
+    first = [put(t, q), claim(q), _settle(t, failed=True), results, op("take", relay=0)]
+    return [*first, redrive(t), claim(q), _settle(t), *_rest(0), results]
 
 
 @_template("OQ-X-0123", "queue-results", "a relay finds the outcome of a later run")
@@ -327,3 +328,11 @@ def _ends(t: str, u: str, q: str) -> Sequence[Op]:
     del q
     puts = [op("put", id=t, next_run=0, interval=10, max_runs=1), op("put", id=u, next_run=0)]
     return [*puts, *_both("scan", "enqueue_due", "advance_due", "fire_joined"), op("clock", by=30), *_both("fire_due")]
+
+
+@_template("OQ-X-0146", "schedule-queue", "fired several times at once", modes=_BOTH)
+def _paused(t: str, u: str, q: str) -> Sequence[Op]:
+    """A paused schedule is fired by no scheduler, and what it missed is fired once it is resumed."""
+    del u, q
+    paused = [op("put", id=t, next_run=0, interval=10), op("pause_schedules", ids=[t]), *_both("fire_due")]
+    return [*paused, op("clock", by=15), *_both("fire_due"), op("resume_schedules", ids=[t]), *_both("fire_due")]

@@ -67,7 +67,7 @@ def _spec(rng: Random) -> dict[str, Any]:
 
 def _token(rng: Random) -> list[Any]:
     task = rng.choice(["*", "*", "*", "*", None, None, *_IDS[:2]])
-    return [task, rng.choice([0, 0, 0, 1, 1, 2]), rng.choice([""] * 8 + ["nonce", "epoch"])]
+    return [task, rng.choice([0, 0, 0, 1, 1, 2]), rng.choice([""] * 8 + ["nonce", "epoch", "task"])]
 
 
 _tokens = several(_token, 3)
@@ -90,7 +90,7 @@ def _template(rng: Random) -> Sequence[Op]:
 _DRAWING = Drawing(
     [
         (14, operation("enqueue", specs=several(_spec, 4))),
-        (14, operation("claim", queues=_queues, limit=choose(1, 2, 5), worker=_worker, lease=_lease)),
+        (14, operation("claim", queues=_queues, limit=choose(1, 2, 5, 1, 2, 5, 0), worker=_worker, lease=_lease)),
         (8, operation("complete", tokens=_tokens, result=_reported)),
         (7, operation("fail", tokens=_tokens, retry=_retry, result=_reported)),
         (4, operation("release", tokens=_tokens, delay=choose(-3, 0, 6))),

@@ -63,6 +63,8 @@ class QueueNames:
                 token = token._replace(epoch=token.epoch + 1)
             case "older":
                 token = token._replace(epoch=token.epoch - 1)
+            case "task":
+                id = f"not {id}"
             case "nonce":
                 token = token._replace(nonce=token.nonce[::-1])
             case _:

@@ -315,6 +315,7 @@ _DRAWING = Drawing(
         (6, operation("complete", tokens=TOKENS)),
         (3, operation("ack", skip=choose(0), number=choose(1000))),
         (4, operation("clock", by=choose(1, 3, 12))),
+        (2, operation("clock", by=choose(-2, -6))),
     ]
 )
 

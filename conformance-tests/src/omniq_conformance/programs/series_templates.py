@@ -216,3 +216,40 @@ def relays_that_die_before_their_ack(t: str, u: str, q: str) -> Sequence[Op]:
     """An entry that was relayed and not acknowledged is relayed again, and is one event all the same."""
     dying, whole = op("relay", number=3, ack=False), op("relay", number=1000)
     return [put(t, q), dying, claim(q), dying, complete(t), op("reopen"), whole, put(u, q), cancel(u), whole, whole]
+
+
+@template("OQ-Q-0170", "next run after lease expired", "claim from two queues")
+def recovery_over_queues(t: str, u: str, q: str) -> Sequence[Op]:
+    """A claim recovers its queues as one: by the ends of the leases, whatever the order in which they are named."""
+    other = "b" if q == "a" else "a"
+    both = [put(t, q, interval=10, attempts=1), put(u, other, interval=10, attempts=1)]
+    at = to(t, u)
+    claims = [
+        op("claim", queues=[first, last], limit=9, worker="w0", lease=4) for first, last in ((q, other), (other, q))
+    ]
+    return [op("resume", queues=[q, other]), *both, claims[0], at, claims[1], at, claims[1], at, claims[0]]
+
+
+@template("OQ-Q-0171", "event LEASE_EXPIRED")
+def claim_without_room(t: str, u: str, q: str) -> Sequence[Op]:
+    """A claim of nothing recovers all the same."""
+    return [put(t, q, attempts=2), claim(q, lease=4), to(t, u), claim(q, limit=0), op("get", ids=[t])]
+
+
+@template("OQ-Q-0172", "event ENQUEUED")
+def windows_of_time(t: str, u: str, q: str) -> Sequence[Op]:
+    """A window of enqueue times includes its begin and not its end."""
+    edges = [{name: at} for name in ("enqueued_from", "enqueued_before") for at in (-1, 0, 1)]
+    return [put(t, q), op("clock", by=5), put(u, q), *(op("list", filter=edge) for edge in edges)]
+
+
+@template("OQ-Q-0173", "complete lost", "fail lost", "release lost", "heartbeat lost")
+def token_of_another_task(t: str, u: str, q: str) -> Sequence[Op]:
+    """A token is good for its own task only."""
+    foreign = [[t, 0, "task"]]
+    tries = [
+        op("heartbeat", tokens=foreign, lease=5),
+        op("release", tokens=foreign, delay=0),
+        op("complete", tokens=foreign),
+    ]
+    return [put(t, q), put(u, q), claim(q), *tries, op("fail", tokens=foreign, retry=None), complete(t), complete(u)]

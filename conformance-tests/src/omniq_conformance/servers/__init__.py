@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omniq_conformance.outcomes import UnverifiedError
 from omniq_conformance.servers.binaries import find_binary
+from omniq_conformance.servers.cluster import CLUSTERS, Cluster
 from omniq_conformance.servers.given import GivenServer
 from omniq_conformance.servers.nats import NATS, NatsServer
 from omniq_conformance.servers.postgres import POSTGRES, PostgresServer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from omniq_conformance.servers.binaries import Binary, Product
 
-__all__ = ["KINDS", "PrivateServer", "Server", "ServerError", "start"]
+__all__ = ["KINDS", "Cluster", "PrivateServer", "Server", "ServerError", "cluster", "start"]
 
 _PRODUCTS: Mapping[str, tuple[Product, Callable[[Binary, Mapping[str, Any]], Server]]] = {
     "nats": (NATS, NatsServer),
@@ -60,12 +61,44 @@ def start(
         msg = f"There is no server {kind!r}. Take one of {', '.join(KINDS)}."
         raise ValueError(msg)
     product, make = _PRODUCTS[kind]
-    name = f"OMNIQ_TEST_{kind.upper()}"
-    wanted = version or os.environ.get(f"{name}_VERSION") or None
-    url = os.environ.get(f"{name}_URL")
+    wanted = version or _said(kind, "VERSION")
+    url = _said(kind, "URL")
     if url and binary is None:
-        return _given(GivenServer(kind, product.title, url, f"{name}_URL"), wanted)
+        return _given(GivenServer(kind, product.title, url, f"OMNIQ_TEST_{kind.upper()}_URL"), wanted)
     return make(find_binary(product, version=wanted, path=binary), options)
+
+
+def cluster(
+    kind: str,
+    *,
+    nodes: int = 3,
+    version: str | None = None,
+    binary: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Cluster:
+    """Start a cluster; always a private one, whatever `OMNIQ_TEST_<KIND>_URL` says.
+
+    Args:
+        kind: `valkey`, `redis` or `nats`.
+        nodes: How many servers; Valkey's slots are spread evenly over them, without replicas.
+        version: As of `start`.
+        binary: As of `start`.
+        options: Settings of every server, by their names in its configuration.
+
+    Raises:
+        UnverifiedError: There is no such binary here; the message says what to install.
+        ServerError: A server does not start, or they do not find each other.
+        ValueError: There is no such kind of cluster.
+    """
+    if kind not in CLUSTERS:
+        msg = f"There is no cluster of {kind!r}. Take one of {', '.join(CLUSTERS)}."
+        raise ValueError(msg)
+    found = find_binary(_PRODUCTS[kind][0], version=version or _said(kind, "VERSION"), path=binary)
+    return CLUSTERS[kind](found, nodes, options)
+
+
+def _said(kind: str, what: str) -> str | None:
+    return os.environ.get(f"OMNIQ_TEST_{kind.upper()}_{what}") or None
 
 
 def _given(server: GivenServer, wanted: str | None) -> Server:

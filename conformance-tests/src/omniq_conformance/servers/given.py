@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from urllib.parse import SplitResult
 
-__all__ = ["GivenServer"]
+__all__ = ["GivenServer", "read_until"]
 
 _TIMEOUT = 5.0
 
@@ -84,7 +84,7 @@ def _ask_redis(address: SplitResult) -> str:
             parts = b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
             connection.sendall(b"*%d\r\n%s" % (len(words), parts))
         connection.sendall(b"INFO server\r\n")
-        told = _read_until(connection, rb"(?:valkey|redis)_version:([\d.]+)\r\n(?s:.*)\r\n\r\n|\r\n-\w+ ")
+        told = read_until(connection, rb"(?:valkey|redis)_version:([\d.]+)\r\n(?s:.*)\r\n\r\n|\r\n-\w+ ")
     # Valkey tells the version of Redis that it is compatible with, too.
     found = re.search(rb"valkey_version:([\d.]+)", told) or re.search(rb"redis_version:([\d.]+)", told)
     return found[1].decode() if found else ""
@@ -92,7 +92,7 @@ def _ask_redis(address: SplitResult) -> str:
 
 def _ask_nats(address: SplitResult) -> str:
     with _connect(address, 4222) as connection:
-        told = _read_until(connection, rb"\r\n")
+        told = read_until(connection, rb"\r\n")
     found = re.search(rb'"version"\s*:\s*"([^"]+)"', told)
     return found[1].decode() if found else ""
 
@@ -104,12 +104,12 @@ def _ask_postgres(address: SplitResult) -> str:
     text = f"user\0{user}\0database\0{database}\0\0".encode()
     with _connect(address, 5432) as connection:
         connection.sendall(struct.pack("!ii", 8 + len(text), 196_608) + text)  # protocol 3.0
-        told = _read_until(connection, rb"server_version\0([\d.]+)|^E|^R\0\0\0.\0\0\0[^\0]")
+        told = read_until(connection, rb"server_version\0([\d.]+)|^E|^R\0\0\0.\0\0\0[^\0]")
     found = re.search(rb"server_version\0([\d.]+)", told)
     return found[1].decode() if found else ""
 
 
-def _read_until(connection: socket.socket, pattern: bytes) -> bytes:
+def read_until(connection: socket.socket, pattern: bytes) -> bytes:
     """Read until the pattern was there, the other side has no more, or it takes too long."""
     told = b""
     with contextlib.suppress(TimeoutError):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["LmdbHarness"]
 
 _FILE = "omniq.lmdb"
+_GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
 
 
 class LmdbHarness(Harness):
@@ -30,6 +31,7 @@ class LmdbHarness(Harness):
     """
 
     backend = "lmdb"
+    golden = _GOLDEN if _GOLDEN.is_dir() else None
 
     async def open(self, namespace: str) -> OpenedStores:
         """Return a handle on the store of the namespace."""
