@@ -56,7 +56,7 @@ async def connected(options: RedisOptions, host: str, port: int, *, database: in
     connection = kind(**arguments)
     try:
         async with asyncio.timeout(options.connect_timeout):
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call] # the driver has no types here
     except BaseException as error:
         await connection.disconnect(nowait=True)
         if isinstance(error, Exception):
@@ -87,7 +87,7 @@ class Addresses:
 
     def moved(self, text: str) -> None:
         """Follow `MOVED slot host:port`."""
-        host, port = address(text.split()[-1])
+        host, port = address(text.rsplit(maxsplit=1)[-1])
         self._found = (host or self._options.host, port)
 
     async def locate(self) -> tuple[str, int]:
@@ -141,7 +141,9 @@ class Addresses:
     async def _ask_node(self, connection: Connection, host: str) -> tuple[str, int] | None:
         await connection.send_command("CLUSTER", "SLOTS")
         ranges = await connection.read_response()
-        self._known = [(node[0].decode() or host, node[1]) for _, _, *nodes in ranges for node in nodes if node[0] is not None]
+        self._known = [
+            (node[0].decode() or host, node[1]) for _, _, *nodes in ranges for node in nodes if node[0] is not None
+        ]
         for first, last, (name, port, *_), *_ in ranges:
             if first <= self._slot <= last:
                 return (name.decode() if name else host, port)

@@ -1,7 +1,7 @@
 """Hears wake-ups: one connection of a handle that is subscribed to a channel of its own.
 
-Scripts ring the bells of those who wait. A message carries no work, so one that is lost costs a delay: whoever waits also
-looks for itself once a second.
+Scripts ring the bells of those who wait. A message carries no work, so one that is lost costs a delay: whoever waits
+also looks for itself once a second.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Bell:
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
-        self._wake_all()
+        self.wake()
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -93,7 +93,7 @@ class Bell:
                 self._connection = await self._server.listen(*channels)
                 pause = _FIRST_PAUSE
                 self._is_listening.set()
-                self._wake_all()  # something may have happened while nobody listened
+                self.wake()  # something may have happened while nobody listened
                 while True:
                     self._hear(*await self._connection.read_response())
             except (OmniQError, *NETWORK):
@@ -115,6 +115,7 @@ class Bell:
             if what in wanted:
                 event.set()
 
-    def _wake_all(self) -> None:
+    def wake(self) -> None:
+        """Wake whoever waits."""
         for event in self._waits:
             event.set()

@@ -7,7 +7,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 from redis import exceptions
 
 from omniq.errors import OutcomeUnknownError, StoreClosedError
@@ -98,7 +98,9 @@ class Server:
     def capabilities(self) -> Capabilities:
         """What the server can do."""
         if self._capabilities is None:
-            raise StoreClosedError("The Redis backend is not open. Open it first: async with app, or await storage.open().")
+            raise StoreClosedError(
+                "The Redis backend is not open. Open it first: async with app, or await storage.open()."
+            )
         return self._capabilities
 
     @property
@@ -176,7 +178,9 @@ class Server:
                 return replies
             left = again
             await self.execute([("SCRIPT", "LOAD", wanted.source)])
-        raise OutcomeUnknownError(f"The server at {self.where} forgets the script {wanted.name!r} as soon as it is loaded.")
+        raise OutcomeUnknownError(
+            f"The server at {self.where} forgets the script {wanted.name!r} as soon as it is loaded."
+        )
 
     async def execute(self, commands: Sequence[tuple[Any, ...]], *, changes: bool = False) -> list[Any]:
         """Send commands in one go and return their replies; errors that the server answered are among them.
@@ -266,16 +270,15 @@ class Server:
         return [("WAIT", options.wait_replicas, most)] if options.wait_replicas else []
 
     def _check_sync(self, confirmed: list[Any]) -> None:
-        reply = confirmed[0]
+        reply, options = confirmed[0], self.options
         if isinstance(reply, Exception):
             raise refused(reply) from reply  # type: ignore[arg-type]
-        wanted = [1, self.options.wait_replicas] if self.options.wait_aof else self.options.wait_replicas
-        got = list(reply) if self.options.wait_aof else reply
-        fine = all(have >= want for have, want in zip(got, wanted, strict=True)) if isinstance(wanted, list) else got >= wanted
-        if not fine:
+        on_disk, replicas = reply if options.wait_aof else (1, reply)
+        if on_disk < 1 or replicas < options.wait_replicas:
             raise OutcomeUnknownError(
-                f"The server at {self.where} applied it, but only {got} of {wanted} (disk, replicas) confirmed it within "
-                f"{self.options.wait_timeout} s. It may be lost if the server fails now."
+                f"The server at {self.where} applied it, but within {options.wait_timeout} s only {replicas} of "
+                f"{options.wait_replicas} replicas{'' if on_disk else ', and not its own disk,'} confirmed it. It may be "
+                "lost if the server fails now."
             )
 
     async def _drop_all(self) -> None:
@@ -299,4 +302,3 @@ async def _is_broken(connection: Connection) -> bool:
         return not connection.is_connected or await connection.can_read()
     except NETWORK:
         return True
-

@@ -31,7 +31,9 @@ def stats_from(rows: Sequence[Any]) -> list[QueueStats]:
             cancelled=cancelled,
             oldest_ready_at=None if oldest is False else oldest,
         )
-        for name, paused, scheduled, ready, expired, running, stale, completed, failed, cancelled, oldest in sorted(rows)
+        for name, paused, scheduled, ready, expired, running, stale, completed, failed, cancelled, oldest in sorted(
+            rows
+        )
     ]
 
 

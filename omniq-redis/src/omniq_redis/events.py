@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from omniq.errors import ConfigError, StorageError, StoreClosedError
 from omniq.storage.events import EventStorage
-from omniq_redis.batches import in_chunks
 from omniq_redis.bell import EVENTS
 from omniq_redis.records import event_filter, event_from, event_values
 from omniq_redis.role import RedisRole
@@ -31,11 +30,11 @@ class RedisEventStorage(RedisRole, EventStorage):
 
     async def append(self, events: Sequence[Event]) -> int:
         if not events:
-            self._server.check_open()
+            self._opened.check_open()
             return 0
         values = [event_values(event) for event in events]
         parts = [values[start : start + _PAGE] for start in range(0, len(values), _PAGE)]
-        return sum(await self._server.run_all("append", parts))
+        return sum(await self._opened.run_all("append", parts))
 
     async def read(
         self, *, after: str | None = None, limit: int = 100, filter: EventFilter | None = None, desc: bool = False
@@ -44,7 +43,7 @@ class RedisEventStorage(RedisRole, EventStorage):
         cursor: str | bytes | bool = False if after is None else _checked(after)
         found: list[Event] = []
         while len(found) < limit:
-            cursor, pairs = await self._server.run("read", [cursor, limit - len(found), desc, wanted])
+            cursor, pairs = await self._opened.run("read", [cursor, limit - len(found), desc, wanted])
             found += [event_from(packed, position) for position, packed in pairs]
             if cursor is False:
                 break
@@ -54,7 +53,7 @@ class RedisEventStorage(RedisRole, EventStorage):
         return self._tail(None if after is None else _checked(after), filter)
 
     async def _tail(self, position: str | None, wanted: EventFilter | None) -> AsyncIterator[Event]:
-        server = self._server
+        server = self._opened
         if position is None:
             position = (await server.run("last_event", None)).decode()
         bell = server.bell
@@ -75,7 +74,7 @@ class RedisEventStorage(RedisRole, EventStorage):
                     position = found[-1].position or position
                     continue
                 # Whatever the filter passed over need not be looked at again.
-                position = max(position, end, found[-1].position if found else end, key=_order)  # type: ignore[type-var]
+                position = max(position, end, found[-1].position if found else end, key=_order)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_AGAIN):
                         await rung.wait()
@@ -84,7 +83,7 @@ class RedisEventStorage(RedisRole, EventStorage):
         total = 0
         cursor: bytes | bool = False
         while total < limit:
-            cursor, removed = await self._server.run("trim", [before, limit - total, cursor])
+            cursor, removed = await self._opened.run("trim", [before, limit - total, cursor])
             total += removed
             if cursor is False:
                 break

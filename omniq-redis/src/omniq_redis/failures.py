@@ -26,7 +26,9 @@ _REMEDIES = {
 def not_applied(error: BaseException, where: str) -> OmniQError:
     """Return the error of a server that was not reached, so that nothing was sent to it."""
     if isinstance(error, exceptions.AuthenticationError):
-        made: OmniQError = ConfigError(f"The server at {where} refused the login: {error}. Check username and password.")
+        made: OmniQError = ConfigError(
+            f"The server at {where} refused the login: {error}. Check username and password."
+        )
     elif isinstance(error, exceptions.ResponseError):
         made = refused(error)
     elif isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
@@ -45,7 +47,9 @@ def unknown(error: BaseException, where: str, *, changes: bool) -> OmniQError:
     if changes:
         made = OutcomeUnknownError(f"The reply of the server at {where} was lost ({what}): it may have been applied.")
     else:
-        made = ConnectionLostError(f"The reply of the server at {where} was lost ({what}). Nothing was changed; try again.")
+        made = ConnectionLostError(
+            f"The reply of the server at {where} was lost ({what}). Nothing was changed; try again."
+        )
     made.__cause__ = error
     return made
 
@@ -55,7 +59,11 @@ def refused(error: exceptions.RedisError) -> OmniQError:
     text = str(error)
     code = text.split(" ", 1)[0]
     made: OmniQError
-    if isinstance(error, exceptions.BusyLoadingError) or code in _ELSEWHERE or isinstance(error, exceptions.ReadOnlyError):
+    if (
+        isinstance(error, exceptions.BusyLoadingError)
+        or code in _ELSEWHERE
+        or isinstance(error, exceptions.ReadOnlyError)
+    ):
         made = ConnectionLostError(f"The server cannot serve at the moment: {text}. Nothing was changed; try again.")
     elif code in _ACCESS:
         made = ConfigError(f"The server refuses access: {text}. {_REMEDIES.get(code, 'Check username and password.')}")

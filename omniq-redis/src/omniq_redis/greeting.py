@@ -32,24 +32,26 @@ async def greet(server: Server) -> Capabilities:
         StoreFormatError: A newer version of this backend has changed the format of the namespace.
     """
     info = await read_info(server)
+    if info.get("cluster_enabled") == "1":
+        server.is_cluster = True
+        await server.run("time", None)  # which finds the node that has the namespace's slot
+        info = await read_info(server)
     product, version = product_of(info)
     if _numbers(info.get("redis_version", "0")) < _OLDEST:
         raise ConfigError(f"{product} {version} is too old: scripts need Redis 7.0, or any Valkey. Upgrade the server.")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and not server.options.allow_eviction:
         raise ConfigError(
-            f"The server at {server.where} has maxmemory-policy {policy!r}, so it deletes tasks when its memory is full. "
+            f"The server at {server.where} has maxmemory-policy {policy!r}: it deletes tasks when its memory is full. "
             "Run: redis-cli CONFIG SET maxmemory-policy noeviction; or set allow_eviction if losing tasks is fine."
         )
     if server.options.wait_aof and _numbers(info.get("redis_version", "0")) < _WAITAOF:
         raise ConfigError(f"wait_aof: {product} {version} has no WAITAOF, which came with Redis 7.2. Leave it out.")
-    if info.get("cluster_enabled") == "1":
-        server.is_cluster = True
     found, needed, identity = await server.run("open", [FORMAT, MIN_READER, MIN_WRITER, secrets.token_hex(16)])
     if found > FORMAT and needed > FORMAT:
         raise StoreFormatError(
-            f"The namespace {server.prefix.decode()} has format {found}, which needs a writer of at least format {needed}; "
-            f"this omniq-redis writes format {FORMAT}. Upgrade with: pip install --upgrade omniq-redis"
+            f"The namespace {server.prefix.decode()} has format {found}, which needs a writer of at least format "
+            f"{needed}; this omniq-redis writes format {FORMAT}. Upgrade with: pip install --upgrade omniq-redis"
         )
     fsync = await _fsync_policy(server) if info.get("aof_enabled") == "1" else None
     return Capabilities(
@@ -103,11 +105,11 @@ def _warnings(info: Mapping[str, str], fsync: str | None, policy: str) -> list[s
     elif fsync == "no":
         found.append("appendfsync is 'no': a crash of the server's machine loses what the system had not written.")
     if info.get("role") == "master" and int(info.get("connected_slaves", 0)) > 0:
-        found.append("Replicas follow asynchronously: a failover may lose the last moments; wait_replicas narrows that.")
+        found.append(
+            "Replicas follow asynchronously: a failover may lose the last moments; wait_replicas narrows that."
+        )
     return found
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-
-

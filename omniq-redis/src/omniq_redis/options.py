@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["RedisOptions"]
 
 _SCHEMES = {"redis": False, "rediss": True, "valkey": False, "valkeys": True}
-_positive = attrs.validators.gt(0)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +53,7 @@ class RedisOptions:
     database: int = attrs.field(default=0, validator=attrs.validators.ge(0), metadata=LOCATOR)
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
-    max_connections: int = attrs.field(default=10, validator=_positive)
+    max_connections: int = attrs.field(default=10, validator=attrs.validators.gt(0))
     tls: bool = False
     tls_ca: Path | None = None
     tls_cert: Path | None = None
@@ -65,16 +64,18 @@ class RedisOptions:
     nodes: tuple[str, ...] = attrs.field(default=(), metadata=LOCATOR)
     sentinels: tuple[str, ...] = attrs.field(default=(), metadata=LOCATOR)
     sentinel_service: str = "mymaster"
-    connect_timeout: float = attrs.field(default=5.0, validator=_positive)
-    socket_timeout: float = attrs.field(default=10.0, validator=_positive)
+    connect_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
+    socket_timeout: float = attrs.field(default=10.0, validator=attrs.validators.gt(0))
     allow_eviction: bool = False
     wait_replicas: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     wait_aof: bool = False
-    wait_timeout: float = attrs.field(default=1.0, validator=_positive)
+    wait_timeout: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
 
     def __attrs_post_init__(self) -> None:
         if self.cluster and self.sentinels:
-            raise ConfigError("cluster and sentinels: a server is in a cluster or watched by sentinels. Give one of them.")
+            raise ConfigError(
+                "cluster and sentinels: a server is in a cluster or watched by sentinels. Give one of them."
+            )
         if self.cluster and self.database:
             raise ConfigError(f"database: a cluster has only database 0, not {self.database}. Use key_prefix instead.")
         for name in (*self.nodes, *self.sentinels):

@@ -1,10 +1,10 @@
-"""Records to what the scripts take and store, and back. Absent values are False there, because Lua has no None in lists."""
+"""Records to what the scripts take and store, and back. Absent values are False there: Lua has no None in lists."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
 from omniq.errors import StoreFormatError
 from omniq.models.event import Event, EventType
@@ -299,7 +299,16 @@ def result_from(task_id: str, values: Sequence[Any]) -> ResultRecord:
     state = STATES[status]
     text = reason(state, _text(error)).to_json() if is_told else _text(error)
     return ResultRecord(
-        task_id, seq, epoch, state, _or_none(value), codec.decode(), text, _or_none(ttl_ms), stored_at, _or_none(expires_at)
+        task_id,
+        seq,
+        epoch,
+        state,
+        _or_none(value),
+        codec.decode(),
+        text,
+        _or_none(ttl_ms),
+        stored_at,
+        _or_none(expires_at),
     )
 
 

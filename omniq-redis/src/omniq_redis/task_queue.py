@@ -67,7 +67,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         self._waited = False  # whether the server may ring for a wait of this handle
 
     def sibling(self) -> Self:
-        queue = type(self)(Server(self._server.options, self._server.project))
+        queue = type(self)(Server(self.server.options, self.server.project))
         queue.join(self._joined)
         return queue
 
@@ -77,14 +77,15 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         return self._joined
 
     async def time(self) -> int:
-        return await self._run("time", None)
+        at: int = await self._run("time", None)
+        return at
 
     # Producers
 
     async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> list[Enqueued]:
         check_specs(specs, self.capabilities)
         groups, sizes = zip(*spec_groups(specs), strict=True) if specs else ((), ())
-        answers = await in_chunks(self._server, "enqueue", groups, sizes=sizes, mode=self._mode, now=now)
+        answers = await in_chunks(self._opened, "enqueue", groups, sizes=sizes, mode=self._mode, now=now)
         return _enqueued(specs, answers)
 
     async def fire(
@@ -117,7 +118,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         grants: list[Grant] = []
         damaged: list[Failure] = []
         names, sweep = list(queues), self.capabilities.max_sweep
-        bell = self._server.bell.name if self._waited else False
+        bell = self._opened.bell.name if self._waited else False
         self._waited = False
         while True:
             most = min(max(limit, 0), _AT_ONCE)
@@ -180,7 +181,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
     # Reading
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
-        found = await in_chunks(self._server, "get", ids)
+        found = await in_chunks(self._opened, "get", ids)
         return [record_from(values) if values else None for values in found]
 
     async def list(
@@ -206,11 +207,12 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         known = count_in(filter, await self.queues(now=now))
         if known is not None:
             return known
-        wanted, total = task_filter(filter), 0
+        wanted = task_filter(filter)
+        total = 0
         cursor: int | bool = False
         while True:
             cursor, number = await self._run("count", [wanted, cursor], now=now)
-            total += number
+            total += int(number)
             if cursor is False:
                 return total
 
@@ -235,10 +237,11 @@ class RedisTaskQueue(RedisRole, TaskQueue):
     # Waiting
 
     async def next_at(self, queues: Sequence[str]) -> int | None:
-        return _or_none(await self._run("next_at", list(queues)))
+        at = await self._run("next_at", list(queues))
+        return None if at is False else int(at)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
-        bell, names = self._server.bell, list(queues)
+        bell, names = self._opened.bell, list(queues)
         longest = self.capabilities.max_wait_ms / 1000
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -248,13 +251,12 @@ class RedisTaskQueue(RedisRole, TaskQueue):
                 self._waited = True
                 left = await self._run("wait", [names, bell.name])
                 patience = min(deadline - loop.time(), longest if left is False else left / 1000, longest)
-                if patience > 0 and not await _rang(rung, patience) and loop.time() < deadline:
-                    if left is False or left / 1000 > patience:
-                        continue
-            return
+                is_over = patience <= 0 or await _rang(rung, patience) or loop.time() >= deadline
+                if is_over or (left is not False and left / 1000 <= patience):
+                    return
 
     async def wait_done(self, ids: Sequence[str], timeout: float) -> Mapping[str, TaskStatus | None]:
-        bell, wanted = self._server.bell, list(dict.fromkeys(ids))
+        bell, wanted = self._opened.bell, list(dict.fromkeys(ids))
         longest = self.capabilities.max_wait_ms / 1000
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -276,7 +278,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
 
     async def _watch(self, ids: Sequence[str]) -> tuple[dict[str, TaskStatus | None], float]:
         """Return what has ended of some tasks, and in how many seconds the first of the others expires."""
-        bell = self._server.bell
+        bell = self._opened.bell
         bell.awaited.update(ids)
         try:
             rows, left = await self._run("watch", [ids, bell.name])
@@ -299,7 +301,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
     # Scripts
 
     async def _run(self, name: str, payload: object, *, now: int | None = None) -> Any:
-        return await self._server.run(name, payload, mode=self._mode, now=now)
+        return await self._opened.run(name, payload, mode=self._mode, now=now)
 
     async def _words(
         self,
@@ -310,7 +312,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         now: int | None = None,
     ) -> builtins.list[Any]:
         """Run a script that answers every item with a word or with the number of a state."""
-        replies = await in_chunks(self._server, name, items, *options, sizes=sizes, mode=self._mode, now=now)
+        replies = await in_chunks(self._opened, name, items, *options, sizes=sizes, mode=self._mode, now=now)
         return [_WORDS[reply] for reply in replies]
 
     def _result(self, result: ResultRecord | None) -> Any:
@@ -355,7 +357,3 @@ def _size(result: ResultRecord | None) -> int:
 
 def _or_false(value: Any) -> Any:
     return False if value is None else value
-
-
-def _or_none(value: Any) -> Any:
-    return None if value is False else value
