@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from omniq_redis.connection import Server
+    from omniq_redis.server import Server
 
 __all__ = ["in_chunks"]
 

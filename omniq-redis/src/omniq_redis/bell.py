@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import Connection
 
-    from omniq_redis.connection import Server
+    from omniq_redis.server import Server
 
 __all__ = ["EVENTS", "WORK", "Bell"]
 
@@ -64,7 +64,7 @@ class Bell:
         self._follows_log = True
         if was_listening and self._connection is not None:
             with contextlib.suppress(*NETWORK):
-                await self._server.subscribe(self._connection, "log")
+                await self._server.pool.subscribe(self._connection, "log")
         await self.listen()
 
     @contextlib.contextmanager
@@ -90,7 +90,7 @@ class Bell:
         while True:
             try:
                 channels = [f"bell:{self.name}", *(["log"] if self._follows_log else [])]
-                self._connection = await self._server.listen(*channels)
+                self._connection = await self._server.pool.listen(*channels)
                 pause = _FIRST_PAUSE
                 self._is_listening.set()
                 self.wake()  # something may have happened while nobody listened

@@ -12,10 +12,11 @@ import redis
 
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
+from omniq_conformance.outcomes import UnverifiedError
 from omniq_conformance.servers import Cluster, Server, cluster
 from omniq_redis import plugin
-from omniq_redis.connection import namespace_of
 from omniq_redis.greeting import FORMAT
+from omniq_redis.server import namespace_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,17 +53,18 @@ class ValkeyHarness(Harness):
         prefix = _prefix(namespace)
         with self._client() as client:
             kept = {
-                name: [key.decode() for key in client.hkeys(prefix + name.encode())]
-                for name in ("ids", "results", "schedules", "unique", "outbox-entries")
+                name: [key.decode() for key in client.hkeys(prefix + key.encode())]
+                for name, key in (
+                    ("tasks", "ids"),
+                    ("results", "results"),
+                    ("schedules", "schedules"),
+                    ("unique", "unique"),
+                )
             }
             bodies = [seq for key in client.scan_iter(prefix + b"bodies:*", 1000) for seq in client.hkeys(key)]
-            events = [msgpack.unpackb(fields[b"e"], raw=True) for _, fields in client.xrange(prefix + b"log")]
-        kept["tasks"] = kept.pop("ids")
-        return {
-            **kept,
-            "bodies": [seq.decode() for seq in bodies],
-            "events": [f"{e[0].decode()}/{e[2]}" for e in events],
-        }
+            events = [fields[b"e"] for _, fields in client.xrange(prefix + b"log")]
+            outbox = client.hvals(prefix + b"outbox-entries")
+        return {**kept, "bodies": [seq.decode() for seq in bodies], "events": _named(events), "outbox": _named(outbox)}
 
     async def save(self, namespace: str, folder: Path) -> None:
         """Write every key with its type and its content; not as the server dumps it, which only newer servers read."""
@@ -104,6 +106,16 @@ class ValkeyClusterHarness(ValkeyHarness):
             self.server = _WholeCluster(cluster(self.product, **self.server_options))
             self.url = self.server.url
         return self
+
+    def at(self, url: str) -> Self:
+        """Refuse: the nodes of a cluster tell their own addresses.
+
+        Raises:
+            UnverifiedError: Always.
+        """
+        raise UnverifiedError(
+            f"The nodes of a cluster tell clients their own addresses, so {url} cannot stand for them."
+        )
 
     def _client(self) -> Any:
         return redis.RedisCluster.from_url((self.url or "").removesuffix("/0"))
@@ -153,9 +165,14 @@ class _WholeCluster(Server):
 
 def _is_formed(node: Server) -> bool:
     with contextlib.suppress(redis.RedisError), redis.Redis.from_url(node.url) as client:
-        info: Any = client.execute_command("CLUSTER", "INFO")
-        return "cluster_state:ok" in str(info) or info.get("cluster_state") == "ok"
+        info = str(client.execute_command("CLUSTER", "INFO"))
+        return "cluster_state:ok" in info or "'cluster_state': 'ok'" in info
     return False
+
+
+def _named(events: Sequence[bytes]) -> list[str]:
+    fields = (msgpack.unpackb(event, raw=True) for event in events)
+    return [f"{task_id.decode()}/{version}" for task_id, _, version, *_ in fields]
 
 
 def _prefix(namespace: str) -> bytes:

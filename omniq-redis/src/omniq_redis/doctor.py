@@ -10,8 +10,8 @@ from omniq.storage.upkeep import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from omniq_redis.connection import Server
     from omniq_redis.role import RedisRole
+    from omniq_redis.server import Server
 
 __all__ = ["examine"]
 

@@ -13,14 +13,23 @@ __all__ = ["NETWORK", "not_applied", "refused", "unknown"]
 NETWORK = (exceptions.ConnectionError, exceptions.TimeoutError, OSError, TimeoutError, EOFError)
 """What a connection raises when it broke or took too long."""
 
-_ELSEWHERE = ("LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNKILLABLE")
+_ELSEWHERE = (
+    exceptions.AskError,
+    exceptions.BusyLoadingError,
+    exceptions.ClusterDownError,
+    exceptions.MasterDownError,
+    exceptions.MovedError,
+    exceptions.ReadOnlyError,
+    exceptions.TryAgainError,
+)
+_ELSEWHERE_CODES = ("BUSY", "NOREPLICAS", "UNKILLABLE")
 """Refusals of a server that cannot serve at the moment."""
-_ACCESS = ("NOAUTH", "WRONGPASS", "NOPERM")
 _REMEDIES = {
     "OOM": "The server's memory is full: raise its maxmemory, or purge tasks, results and events.",
     "MISCONF": "The server cannot write its data to disk: look at its log, and free some space.",
-    "NOPERM": "Allow the user EVALSHA, SCRIPT LOAD, INFO, SUBSCRIBE and the keys and channels of the namespace.",
 }
+
+_PERMISSIONS = "Allow the user EVALSHA, SCRIPT, INFO, SUBSCRIBE, and the keys and channels of the namespace."
 
 
 def not_applied(error: BaseException, where: str) -> OmniQError:
@@ -55,19 +64,17 @@ def unknown(error: BaseException, where: str, *, changes: bool) -> OmniQError:
 
 
 def refused(error: exceptions.RedisError) -> OmniQError:
-    """Return the error for an error reply: the server does not run a script that it refuses."""
+    """Return the error for an error reply; a script that the server refuses has changed nothing."""
     text = str(error)
     code = text.split(" ", 1)[0]
     made: OmniQError
-    if (
-        isinstance(error, exceptions.BusyLoadingError)
-        or code in _ELSEWHERE
-        or isinstance(error, exceptions.ReadOnlyError)
-    ):
+    if isinstance(error, _ELSEWHERE) or code in _ELSEWHERE_CODES:
         made = ConnectionLostError(f"The server cannot serve at the moment: {text}. Nothing was changed; try again.")
-    elif code in _ACCESS:
-        made = ConfigError(f"The server refuses access: {text}. {_REMEDIES.get(code, 'Check username and password.')}")
-    elif isinstance(error, exceptions.OutOfMemoryError) or "OOM" in text:
+    elif isinstance(error, exceptions.AuthenticationError):
+        made = ConfigError(f"The server refuses access: {text}. Check username and password.")
+    elif isinstance(error, exceptions.NoPermissionError):
+        made = ConfigError(f"The server refuses access: {text}. {_PERMISSIONS}")
+    elif isinstance(error, exceptions.OutOfMemoryError):
         made = StorageError(f"Nothing was changed: {text}. {_REMEDIES['OOM']}")
     elif code in _REMEDIES:
         made = StorageError(f"Nothing was changed: {text}. {_REMEDIES[code]}")

@@ -12,7 +12,7 @@ from omniq_redis.failures import refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from omniq_redis.connection import Server
+    from omniq_redis.server import Server
 
 __all__ = ["FORMAT", "greet", "read_info"]
 
@@ -33,7 +33,7 @@ async def greet(server: Server) -> Capabilities:
     """
     info = await read_info(server)
     if info.get("cluster_enabled") == "1":
-        server.is_cluster = True
+        server.pool.is_cluster = True
         await server.run("time", None)  # which finds the node that has the namespace's slot
         info = await read_info(server)
     product, version = product_of(info)

@@ -10,10 +10,10 @@ from omniq.storage.hookspecs import hookimpl
 from omniq_redis.options import RedisOptions
 
 if TYPE_CHECKING:
-    from omniq_redis.connection import Server
     from omniq_redis.events import RedisEventStorage
     from omniq_redis.results import RedisResultStorage
     from omniq_redis.schedules import RedisScheduleStorage
+    from omniq_redis.server import Server
     from omniq_redis.task_queue import RedisTaskQueue
 
 
@@ -59,6 +59,6 @@ def omniq_create_schedule_storage(config: BackendConfig) -> RedisScheduleStorage
 
 
 def _server(config: BackendConfig) -> Server:
-    from omniq_redis.connection import Server
+    from omniq_redis.server import Server
 
     return config.share("server", lambda: Server(RedisOptions.read(config), config.project_name))

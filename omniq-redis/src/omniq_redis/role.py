@@ -9,7 +9,7 @@ from omniq.storage.role import Storage
 
 if TYPE_CHECKING:
     from omniq.storage.capabilities import Capabilities
-    from omniq_redis.connection import Server
+    from omniq_redis.server import Server
 
 __all__ = ["RedisRole"]
 

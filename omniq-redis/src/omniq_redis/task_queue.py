@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Self
 
-from omniq.errors import StoreFormatError
+from omniq.errors import StorageError, StoreFormatError
 from omniq.models.config import Role
 from omniq.models.record import Enqueued, Failure
 from omniq.models.status import TERMINAL, TaskStatus
@@ -14,7 +14,6 @@ from omniq.storage.limits import check_results, check_specs
 from omniq.storage.task_queue import TaskQueue
 from omniq_redis.batches import in_chunks
 from omniq_redis.bell import WORK
-from omniq_redis.connection import Server
 from omniq_redis.counting import count_in, stats_from
 from omniq_redis.records import (
     STATES,
@@ -28,6 +27,7 @@ from omniq_redis.records import (
 )
 from omniq_redis.role import RedisRole
 from omniq_redis.schedules import advance_values
+from omniq_redis.server import Server
 
 if TYPE_CHECKING:
     import builtins
@@ -122,7 +122,12 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         self._waited = False
         while True:
             most = min(max(limit, 0), _AT_ONCE)
-            rows = await self._run("claim", [names, most, worker, lease_ms, claim_id, sweep, bell], now=now)
+            try:
+                rows = await self._run("claim", [names, most, worker, lease_ms, claim_id, sweep, bell], now=now)
+            except StorageError:
+                if not grants:
+                    raise
+                break  # what was granted is not to be lost
             for row in rows:
                 try:
                     grants.append(grant_from(row, claim_id))
