@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Pool"]
 
 _REDIRECTS = 5
+_IDLE = 0.05
 
 
 class Pool:
@@ -36,7 +38,7 @@ class Pool:
         self._options = options
         self._prefix = prefix
         self._addresses = Addresses(options, prefix)
-        self._free: list[tuple[tuple[str, int], Connection]] = []
+        self._free: list[tuple[tuple[str, int], Connection, float]] = []
         self._slots = asyncio.Semaphore(options.max_connections)
         self._is_closed = False
 
@@ -89,7 +91,7 @@ class Pool:
                 raise unknown(error, f"{place[0]}:{place[1]}", changes=changes) from error
             finally:
                 if done and not self._is_closed:
-                    self._free.append((place, connection))
+                    self._free.append((place, connection, time.monotonic()))
                 else:
                     await connection.disconnect(nowait=True)
         if sync and not any(isinstance(reply, Exception) for reply in replies):
@@ -100,7 +102,11 @@ class Pool:
         """Return a connection that is not known to be broken."""
         place = await self._addresses.locate()
         while self._free:
-            found, connection = self._free.pop()
+            found, connection, since = self._free.pop()
+            if time.monotonic() - since > _IDLE:
+                # In the first turn the loop hears that connections were closed meanwhile, in the second they know it.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
             if found == place and not await _is_broken(connection):
                 return found, connection
             await connection.disconnect(nowait=True)
@@ -155,7 +161,7 @@ class Pool:
         """Close the connections; those in use when their exchange is over."""
         self._is_closed = True
         while self._free:
-            _, connection = self._free.pop()
+            connection = self._free.pop()[1]
             with contextlib.suppress(Exception):
                 await connection.disconnect(nowait=True)
 
