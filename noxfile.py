@@ -49,7 +49,7 @@ def tests(s: nox.Session) -> None:
 def conformance(s: nox.Session, backend: str) -> None:
     """Run the conformance suite on a backend, and keep its report."""
     report = REPORTS / f"{backend}.jsonl"
-    s.run("omniq-conformance", "run", "--backend", backend, "--jobs", "2", "--report", str(report), *s.posargs)
+    s.run("omniq-conformance", "run", "--backend", backend, "--report", str(report), *s.posargs)
 
 
 @session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)

@@ -24,6 +24,7 @@ class Profile:
         tasks: Tasks of one concurrent history.
         ordered_tasks: Up to so many tasks are put into every order.
         large_payload: The largest payload that is stored, in bytes.
+        largest_body: A body of exactly the backend's limit is stored if that is not more, in bytes.
         patience: How long a wait is asked to last, in seconds: longer than any wake-up may take.
         minimizes: Whether the shortest program that fails is looked for.
         crash_points: At how many points each case of crashes and failing disks hits a process, at most.
@@ -39,6 +40,7 @@ class Profile:
     tasks: int
     ordered_tasks: int
     large_payload: int
+    largest_body: int
     patience: float = 20.0
     minimizes: bool = True
     crash_points: int = 48
@@ -56,13 +58,21 @@ PROFILES: Mapping[str, Profile] = {
         tasks=40,
         ordered_tasks=2,
         large_payload=65_536,
+        largest_body=1 << 22,
         crash_points=4,
         kills=2,
         cuts=6,
         server_kills=1,
     ),
     "pr": Profile(
-        name="pr", queue_programs=75, role_programs=40, histories=2, tasks=40, ordered_tasks=3, large_payload=1_048_576
+        name="pr",
+        queue_programs=75,
+        role_programs=40,
+        histories=2,
+        tasks=40,
+        ordered_tasks=3,
+        large_payload=1_048_576,
+        largest_body=1 << 26,
     ),
     "nightly": Profile(
         name="nightly",
@@ -72,6 +82,7 @@ PROFILES: Mapping[str, Profile] = {
         tasks=200,
         ordered_tasks=4,
         large_payload=16_777_216,
+        largest_body=1 << 30,
         crash_points=1_000_000,
         kills=300,
         server_kills=30,

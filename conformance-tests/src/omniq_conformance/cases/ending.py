@@ -67,6 +67,7 @@ async def waiting_for_the_end(trial: Trial) -> None:
                 await queue.recover(["a"])
             case _:
                 await queue.release([Release("t", grant.token, 0)])
+                await asyncio.sleep(0.02)  # or who looks because of the release sees the cancel too
                 await queue.cancel(["t"])
 
     ends = {

@@ -26,8 +26,6 @@ __all__: list[str] = []
 BOTH = (Mode.SEPARATE, Mode.JOINED)
 _SETS = {"smoke": 2, "pr": 12}
 _MANY_SETS = 500
-_AFFORDABLE = 16
-"""A payload of the limit is stored if the limit is at most so many times the largest payload of the profile."""
 
 Check = Callable[[Stores, Sequence[str]], Awaitable[None]]
 
@@ -176,9 +174,10 @@ async def largest_bodies(trial: Trial) -> None:
     async with trial.space() as space:
         stores = await space.open()
         limit = stores.task_queue.capabilities.max_payload_bytes
-        if limit > _AFFORDABLE * trial.profile.large_payload:
+        if limit > trial.profile.largest_body:
             msg = (
-                f"max_payload_bytes is {limit}; so much is stored in the profile nightly, not in {trial.profile.name}."
+                f"max_payload_bytes is {limit}, and the profile {trial.profile.name} stores at most "
+                f"{trial.profile.largest_body} bytes. Run the next larger profile."
             )
             raise UnverifiedError(msg)
         made = _split(limit, Random(trial.seed))  # noqa: S311 - reproducible choices

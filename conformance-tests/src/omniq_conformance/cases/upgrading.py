@@ -61,7 +61,6 @@ async def _check_lasting(trial: Trial) -> Scope:
         opened = await elsewhere.open(space.name)
         found = await opened.task_queue.list(now=T0) if opened.task_queue else []
         await opened.close()
-        await elsewhere.destroy(space.name)
     if not found:
         msg = "The backend keeps nothing beyond its process (durability none): a reopened store is empty."
         raise UnsupportedError(msg)

@@ -104,6 +104,7 @@ async def work_before_the_wait(trial: Trial) -> None:
         for number in range(5):
             assert await claim(waiter, nonce=100 + number) == []
             await other.enqueue([spec(f"t{number}")])
+            await asyncio.sleep(0.01 * number)  # by then whatever woke nobody is over
             started = time.perf_counter()
             await waiter.wait(["a"], trial.profile.patience)
             in_time(started, allowed(waiter), "a wait returned for work that was there")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from omniq.models.record import Completion
@@ -137,7 +137,8 @@ def _stopped(job: Job) -> Iterator[None]:
         _wait_until_stopped(pid)
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # it did not come to its point, and has ended
+            os.kill(pid, signal.SIGCONT)
 
 
 def _wait_until_stopped(pid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run", "smoke"]
 
+_MOST_JOBS = 4
+"""More make what happens in time, such as waking, look late."""
+
 _REMEDY = """
 What a harness does is little: open(namespace) returns an OpenedStores whose roles are open, a new handle at every call;
 destroy(namespace) removes all that is in the namespace. If the backend is a server, say where it is with --url, or let
@@ -42,8 +46,8 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
             "--jobs",
             metavar="NUMBER",
             type=click.IntRange(min=1),
-            default=1,
-            show_default=True,
+            default=lambda: min(os.cpu_count() or 1, _MOST_JOBS),
+            show_default="the number of processors, at most 4",
             help="In how many processes; each one makes a harness of its own.",
         ),
         option(

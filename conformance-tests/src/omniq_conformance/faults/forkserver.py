@@ -19,6 +19,7 @@ import attrs
 from omniq_conformance.faults.child import PATIENCE
 from omniq_conformance.faults.ledger import Ledger
 from omniq_conformance.faults.points import Point
+from omniq_conformance.outcomes import UnverifiedError
 from omniq_conformance.references import reference_to
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ class ForkServer:
         self.is_warm = False
 
     def __enter__(self) -> Self:
+        if not hasattr(os, "fork"):
+            msg = "This system has no fork, so no process can be killed at a chosen point. Run it on Linux or macOS."
+            raise UnverifiedError(msg)
         self._temporary = tempfile.TemporaryDirectory(prefix="omniq-faults-")
         self.folder = Path(self._temporary.name)
         environment = {

@@ -47,7 +47,8 @@ def mutants(
 ) -> None:
     """Check that the suite finds every planted bug.
 
-    Each mutant is a backend with one bug. The cases that are there to find it run until one does, with every seed.
+    Each mutant is a backend with one bug. The cases that are there to find it run until one does: the random
+    ones with every seed, the others, which do the same with each, once.
     """
     wanted = [backend] if backend else list(BACKENDS)
     keys = [each.key for name in wanted for each in mutants_of(name) if only is None or only in each.name]
@@ -55,7 +56,7 @@ def mutants(
         raise click.UsageError(f"No mutant has {only!r} in its name.")
     shown = None if as_json else console()
     if shown is not None:
-        shown.print(f"{'mutant':{_NAME}} " + "".join(f"{f'seed {seed}':{_CELL}} " for seed in range(seeds)))
+        shown.out(f"{'mutant':{_NAME}} " + " ".join(f"{f'seed {seed}':{_CELL}}" for seed in range(seeds)).rstrip())
     rows: list[Row] = []
     for row in run_matrix(keys, profile=profile, seeds=range(seeds), processes=jobs):
         rows.append(row)
@@ -72,7 +73,7 @@ def mutants(
 
 def _print(shown: Console, row: Row) -> None:
     name = f"{row.backend}: {row.name}{' (held out)' if row.held_out else ''}"
-    shown.out(f"{name:{_NAME}} " + " ".join(f"{_cell(each):{_CELL}}" for each in row.attempts))
+    shown.out(f"{name:{_NAME}} {' '.join(f'{_cell(each):{_CELL}}' for each in row.attempts).rstrip()}")
     for each in row.attempts:
         if each.killer is None and each.reason:
             shown.out(f"    seed {each.seed}, no wrong answer but: {plain(each.reason)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from omniq_conformance.engine import run_item
+from omniq_conformance.mutants.editing import EditError
 from omniq_conformance.mutants.harness import MutantHarness
 from omniq_conformance.outcomes import Status
 from omniq_conformance.profiles import PROFILES
@@ -55,15 +56,19 @@ def attempt(mutant: Mutant, *, profile: str = "pr", seed: int = 0) -> Attempt:
     quick = _quick(PROFILES[profile])
     started = time.perf_counter()
     raised: list[str] = []
-    with MutantHarness(mutant) as harness:
-        for item in own:
-            outcome = run_item(item, harness, quick, seed=seed)
-            seconds = time.perf_counter() - started
-            if is_kill(outcome, mutant):
-                programs = outcome.evidence.get("programs")
-                return Attempt(seed=seed, killer=item.id, programs=programs, reason=outcome.reason, seconds=seconds)
-            if outcome.status is Status.FAIL:
-                raised.append(f"{item.id}: {outcome.reason}")
+    seconds = 0.0
+    try:
+        with MutantHarness(mutant) as harness:
+            for item in own:
+                outcome = run_item(item, harness, quick, seed=seed)
+                seconds = time.perf_counter() - started
+                if is_kill(outcome, mutant):
+                    programs = outcome.evidence.get("programs")
+                    return Attempt(seed=seed, killer=item.id, programs=programs, reason=outcome.reason, seconds=seconds)
+                if outcome.status is Status.FAIL:
+                    raised.append(f"{item.id}: {outcome.reason}")
+    except EditError as error:
+        raised.append(f"The mutant cannot be made: {error}")
     return Attempt(seed=seed, killer=None, programs=None, reason="\n".join(raised), seconds=seconds)
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from omniq_conformance.mutants.catalog import find_mutant
 from omniq_conformance.mutants.killing import Attempt, attempt
-from omniq_conformance.registry import items
+from omniq_conformance.registry import all_cases, items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ class Row:
         backend: Of which backend it is.
         name: Its name.
         held_out: Whether it is held out.
-        attempts: One for each seed.
+        attempts: One for each seed; a single one if its cases do the same with every seed.
     """
 
     backend: str
@@ -60,11 +60,13 @@ def run_matrix(keys: Iterable[tuple[str, str]], *, profile: str, seeds: Sequence
 
 def _row(backend: str, name: str, profile: str, seeds: Sequence[int]) -> Row:
     mutant = find_mutant(backend, name)
-    attempts = tuple(attempt(mutant, profile=profile, seed=seed) for seed in seeds)
+    wanted = seeds if mutant.needs_seeds else seeds[:1]
+    attempts = tuple(attempt(mutant, profile=profile, seed=seed) for seed in wanted)
     return Row(backend, name, mutant.held_out, attempts)
 
 
 def unchallenged(rows: Iterable[Row]) -> list[str]:
     """Return the cases of the table families that killed none of these mutants."""
     killers = {each.killer for row in rows for each in row.attempts}
-    return [item.id for item in items() if item.case.family.number in _TABLES and item.id not in killers]
+    killing = {item.case.id for item in items() if item.id in killers}
+    return [each.id for each in all_cases() if each.family.number in _TABLES and each.id not in killing]

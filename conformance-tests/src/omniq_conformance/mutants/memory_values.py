@@ -119,6 +119,12 @@ async def values_go_through_text(original: Any, self: Any, records: Any, **more:
     )
 
 
+@MUTANTS.broken("OQ-Q-0508", MemoryTaskQueue, "get")
+async def a_name_that_comes_twice_is_answered_once(original: Any, self: Any, ids: Any) -> Any:
+    """Take a sequence of names for a set."""
+    return await original(self, list(dict.fromkeys(ids)))
+
+
 def _unchecked(*_: object) -> None:
     """Accept everything."""
 

@@ -19,6 +19,9 @@ __all__ = ["Edits", "Mutant", "Mutants"]
 
 Edits = tuple[tuple[str, str], ...]
 
+_SEEDED = frozenset({"01", "02"})
+"""The families whose cases are random."""
+
 _applied: set[tuple[str, str]] = set()
 _for_good = ExitStack()
 
@@ -51,6 +54,11 @@ class Mutant:
     def key(self) -> tuple[str, str]:
         """Its backend and name, which no other mutant has."""
         return self.backend, self.name
+
+    @property
+    def needs_seeds(self) -> bool:
+        """Whether any of its cases does other things with another seed."""
+        return any(cases[5:7] in _SEEDED for cases in self.cases)
 
     @property
     def is_applied(self) -> bool:

@@ -95,20 +95,20 @@ MUTANTS.reworded(
 )
 MUTANTS.reworded(
     "joined results have no time to live",
-    _QUEUE,
+    "OQ-Q-0101-joined",
     settling,
     "_PUT_JSON",
     ":now + json_extract(given.value, '$[3]')",
     "NULL",
 )
 MUTANTS.edited(
-    "runs that were cancelled have no result", _QUEUE, Ledger, "settle", ("if not self.has_results:", (
+    "runs that were cancelled have no result", "OQ-Q-0101-joined", Ledger, "settle", ("if not self.has_results:", (
         "if not self.has_results or record.state.value == 'CANCELLED':"
     ))
 )  # fmt: skip
 MUTANTS.edited(
     "a stale run leaves its result all the same",
-    _QUEUE,
+    "OQ-Q-0101-joined",
     transitions,
     "_settle",
     (

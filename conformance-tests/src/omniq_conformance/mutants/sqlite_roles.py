@@ -75,7 +75,7 @@ MUTANTS.edited("versions begin at 1", _SCHEDULES, schedules, "_put", ("(now, now
 MUTANTS.edited("advance ignores the version", _SCHEDULES, schedules, "advance", ("AND version = ?", "AND ? > 0"))
 MUTANTS.edited(
     "a schedule is fired without comparing versions",
-    _SCHEDULES,
+    "OQ-S-0101-joined",
     task_queue,
     "_fire",
     ("return enqueue(connection, ledger, chunks, now) if advance(connection, step) else None",

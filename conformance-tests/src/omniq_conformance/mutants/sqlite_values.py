@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from omniq_conformance.mutants.editing import EditError
 from omniq_conformance.mutants.mutant import Mutants
 from omniq_sqlite import claiming, events, filters, results, rows, schedules, schema, settling, task_queue
 
@@ -23,7 +24,7 @@ def statement(old: str, new: str) -> Callable[[Any], Any]:
             found: list[str] = original(number)
             if sum(old in text for text in found) != 1:
                 msg = f"{old!r} is not in exactly one statement of the schema."
-                raise ValueError(msg)
+                raise EditError(msg)
             return [text.replace(old, new) for text in found]
 
         return statements
@@ -54,12 +55,19 @@ MUTANTS.edited("unique keys are filtered by patterns", "OQ-Q-0503", task_queue, 
 
 # Bodies and texts
 
-MUTANTS.edited("bodies go through text", ("OQ-Q-0504", "OQ-Q-0507"), rows, "stored", (
-    'data.decode() if codec == "json" else data', 'data.decode(errors="replace")'
-))  # fmt: skip
-MUTANTS.edited("bodies end at NUL", "OQ-Q-0504", rows, "stored", (
-    "else data", 'else data.partition(b"\\0")[0]'
-))  # fmt: skip
+
+@MUTANTS.broken(("OQ-Q-0504", "OQ-Q-0507"), rows, "stored")
+def bodies_go_through_text(original: Any, data: bytes, codec: str) -> Any:
+    """Replace what is no text."""
+    return original(data.decode(errors="replace").encode(), codec)
+
+
+@MUTANTS.broken("OQ-Q-0504", rows, "stored")
+def bodies_end_at_nul(original: Any, data: bytes, codec: str) -> Any:
+    """Cut data at its first zero byte."""
+    return original(data.partition(b"\0")[0], codec)
+
+
 MUTANTS.edited("a claim loses large arguments", "OQ-Q-0504", claiming, "_grant", (
     "else bytes.fromhex(args)", "else bytes.fromhex(args)[:2000]"
 ))  # fmt: skip
@@ -69,9 +77,15 @@ MUTANTS.edited("headers are lost", "OQ-Q-0504", rows, "body_from", (
 MUTANTS.edited("a result of null is no result", "OQ-R-0502", results, "_result", (
     "None if value is None else", "None if value in (None, 'null') else"
 ))  # fmt: skip
-MUTANTS.edited("joined values end at NUL", "OQ-Q-0507", settling, "_text", (
-    "result.value.decode()", 'result.value.decode().partition("\\\\u0000")[0]'
-))  # fmt: skip
+
+
+@MUTANTS.broken("OQ-Q-0507", settling, "_text")
+def joined_values_end_at_an_escaped_nul(original: Any, result: Any) -> Any:
+    """Cut a JSON text at what stands for a zero character."""
+    text = original(result)
+    return text.partition("\\u0000")[0] if isinstance(text, str) else text
+
+
 MUTANTS.edited("schedules lose their zone", "OQ-S-0501", schedules, "_schedule", (
     'fields["paused"] = bool(fields["paused"])', 'fields["paused"] = bool(fields["paused"])\n    fields["zone"] = "UTC"'
 ))  # fmt: skip
