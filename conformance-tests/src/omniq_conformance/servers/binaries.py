@@ -46,7 +46,9 @@ class Product:
         yield from self._in_wheel()
         on_path = shutil.which(self.command)
         if on_path is not None:
-            yield Path(on_path).resolve()  # its companions, such as initdb, are where it really is
+            # Its companions, such as initdb, are where it really is; but Redis is one program with several names.
+            real = Path(on_path).resolve()
+            yield real if real.name == self.command else Path(on_path)
         for place in self.places:
             yield from sorted(Path("/").glob(place.lstrip("/")), reverse=True)
 
