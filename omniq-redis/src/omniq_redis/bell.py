@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from omniq.errors import OmniQError
 from omniq_redis.failures import NETWORK
+from omniq_redis.pool import release
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -104,7 +105,7 @@ class Bell:
                 self.awaited.clear()
                 connection, self._connection = self._connection, None
                 if connection is not None:
-                    await connection.disconnect(nowait=True)
+                    await release(connection)
 
     def _hear(self, kind: bytes, channel: bytes, message: bytes) -> None:
         if not kind.endswith(b"message"):

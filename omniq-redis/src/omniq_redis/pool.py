@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from omniq_redis.options import RedisOptions
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "release"]
 
 _REDIRECTS = 5
 _IDLE = 0.05
+_CLOSING = 1.0
 
 
 class Pool:
@@ -161,9 +162,14 @@ class Pool:
         """Close the connections; those in use when their exchange is over."""
         self._is_closed = True
         while self._free:
-            connection = self._free.pop()[1]
-            with contextlib.suppress(Exception):
-                await connection.disconnect(nowait=True)
+            await release(self._free.pop()[1])
+
+
+async def release(connection: Connection) -> None:
+    """Close a connection that is not used any more, and return once it is closed."""
+    with contextlib.suppress(*NETWORK):
+        async with asyncio.timeout(_CLOSING):
+            await connection.disconnect()
 
 
 async def _read(connection: Connection) -> Any:
