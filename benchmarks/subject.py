@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 def make_app(backend: str, folder: Path, options: Mapping[str, Any]) -> AsyncOmniQ:
     """Make an application with all four roles on one store."""
     options = dict(options)
-    if backend == "sqlite":
-        url = str(folder / "bench.db")
-    else:
-        url = os.environ.get("BENCH_URL")
+    url = str(folder / "bench.db") if backend == "sqlite" else os.environ.get("BENCH_URL")
     if backend == "redis":
         options["key_prefix"] = str(folder)
     store = StorageBackendConfig(backend_type=backend, url=url, config=options)
