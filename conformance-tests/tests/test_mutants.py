@@ -18,8 +18,8 @@ ALL = [mutant for backend in BACKENDS for mutant in mutants_of(backend)]
 
 
 # Those that wake nobody take seconds each, and those of SQLite a tenth of one for every program.
-QUICK = [each for each in mutants_of("memory") if each.cases[0][5:7] != "10"]
-QUICK += mutants_of("sqlite")[::8]
+AWAKE = {backend: [each for each in mutants_of(backend) if each.cases[0][5:7] != "10"] for backend in BACKENDS}
+QUICK = [*AWAKE["memory"], *AWAKE["sqlite"][::12]]
 
 
 @pytest.mark.parametrize("mutant", [pytest.param(each, id=f"{each.backend}: {each.name}") for each in QUICK])
