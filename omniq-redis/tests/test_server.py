@@ -327,3 +327,23 @@ async def test_the_doctor_looks_at_each_server_once(own_server, open_roles):
         assert severities["redis persistence"] is Severity.WARNING
         (slow,) = [finding for finding in found if finding.name == "redis slow scripts"]
         assert "scripts of this application in the slow log" in slow.message
+
+
+async def test_the_permissions_that_the_page_names_are_enough(own_server, open_roles):
+    rules = (
+        "~{omniq:*}:* &{omniq:*}:* +@read +@write +@scripting +@pubsub +@connection +time +info +config|get +slowlog"
+    )
+    rules = rules.split()
+    with redis.Redis.from_url(own_server.url) as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", ">secret", *rules)
+        client.execute_command("ACL", "SETUSER", "poor", "on", ">secret", "~*", "+@connection")
+    url = own_server.url.replace("//", "//app:secret@")
+    async with open_roles(url, key_prefix="omniq") as roles:
+        await roles.queue.enqueue([spec("a")])
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(roles.queue.wait_done(["a"], 5))
+            group.create_task(finish(roles.queue, "a"))
+        assert waiting.result() == {"a": TaskStatus.COMPLETED}
+    with pytest.raises(ConfigError, match=r"refuses access"):
+        async with open_roles(own_server.url.replace("//", "//poor:secret@")):
+            pass

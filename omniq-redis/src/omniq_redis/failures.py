@@ -29,7 +29,7 @@ _REMEDIES = {
     "MISCONF": "The server cannot write its data to disk: look at its log, and free some space.",
 }
 
-_PERMISSIONS = "Allow the user EVALSHA, SCRIPT, INFO, SUBSCRIBE, and the keys and channels of the namespace."
+_PERMISSIONS = "docs/how-to/use-redis.md has the permissions that the user needs."
 
 
 def not_applied(error: BaseException, where: str) -> OmniQError:
@@ -72,7 +72,7 @@ def refused(error: exceptions.RedisError) -> OmniQError:
         made = ConnectionLostError(f"The server cannot serve at the moment: {text}. Nothing was changed; try again.")
     elif isinstance(error, exceptions.AuthenticationError):
         made = ConfigError(f"The server refuses access: {text}. Check username and password.")
-    elif isinstance(error, exceptions.NoPermissionError):
+    elif isinstance(error, exceptions.NoPermissionError) or text.startswith("ACL failure"):
         made = ConfigError(f"The server refuses access: {text}. {_PERMISSIONS}")
     elif isinstance(error, exceptions.OutOfMemoryError):
         made = StorageError(f"Nothing was changed: {text}. {_REMEDIES['OOM']}")
