@@ -5,12 +5,16 @@ local replies = {}
 
 -- What all heads and events of such a group have in common, packed: everything between the id and the marks, and
 -- everything behind the seq.
-local HEAD, FRESH = '\220\0\26', cmsgpack.pack(PENDING, 1, 0, 0, '', now, false, 0, false, false, false)
+local function fields(values)
+  return cmsgpack.pack(values):sub(2) -- without the header of a list of at most 15
+end
+
+local HEAD, FRESH = '\220\0\26', fields({PENDING, 1, 0, 0, '', now, false, 0, false, false, false})
 local EVENT, AT = '\157', cmsgpack.pack(now)
 
 local function create_alike(name, priority, rest, ids, given)
   find(ids)
-  local event_end = cmsgpack.pack(1, ENQUEUED, now, name, PENDING, 0, 0, now, false, false, false)
+  local event_end = fields({1, ENQUEUED, now, name, PENDING, 0, 0, now, false, false, false})
   local key, number = ready_key(priority, name), 0
   local at = text_of(now)
   for i, id in ipairs(ids) do
