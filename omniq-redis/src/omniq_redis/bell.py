@@ -1,7 +1,7 @@
 """Hears wake-ups: one connection of a handle that is subscribed to a channel of its own.
 
-Scripts ring the bells of those who wait. A message carries no work, so one that is lost costs a delay: whoever waits
-also looks for itself once a second.
+Scripts ring the bells of those who wait. A message carries no work, so one that is lost costs a delay and never a task:
+whoever waits also looks for itself once a second.
 """
 
 from __future__ import annotations
@@ -22,14 +22,28 @@ if TYPE_CHECKING:
 
     from omniq_redis.server import Server
 
-__all__ = ["EVENTS", "WORK", "Bell"]
+__all__ = ["EVENTS", "WORK", "Bell", "Wait"]
 
-WORK, EVENTS = "w", "e"
-"""What a wait can be for, besides the ends of tasks: claimable work, or a longer event log."""
+WORK, EVENTS = "\0work", "\0events"
+"""What a wait can be for, besides the ends of tasks: claimable work, or a longer event log. No task has such an id."""
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 1.0
 _PATIENCE = 1.0
+
+
+class Wait(asyncio.Event):
+    """One wait.
+
+    Attributes:
+        wanted: What it is for.
+        ended: The tasks that ended, and the number of the state of each.
+    """
+
+    def __init__(self, wanted: Collection[str]) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.ended: dict[str, int] = {}
 
 
 class Bell:
@@ -48,7 +62,7 @@ class Bell:
         self._connection: Connection | None = None
         self._is_listening = asyncio.Event()
         self._follows_log = False
-        self._waits: dict[asyncio.Event, Collection[str]] = {}
+        self._waits: set[Wait] = set()
 
     async def listen(self) -> None:
         """Return once wake-ups are heard, or after a second if the server cannot be reached."""
@@ -69,14 +83,14 @@ class Bell:
         await self.listen()
 
     @contextlib.contextmanager
-    def waiting(self, *what: str) -> Iterator[asyncio.Event]:
-        """Give an event that is set when one of these is heard: `WORK`, `EVENTS`, or a task's id after a `d`."""
-        event = asyncio.Event()
-        self._waits[event] = frozenset(what)
+    def waiting(self, *what: str) -> Iterator[Wait]:
+        """Give an event that is set when one of these is heard: `WORK`, `EVENTS`, or the id of a task that ended."""
+        wait = Wait(frozenset(what))
+        self._waits.add(wait)
         try:
-            yield event
+            yield wait
         finally:
-            del self._waits[event]
+            self._waits.discard(wait)
 
     async def close(self) -> None:
         """Listen no more; whoever waits is woken."""
@@ -110,13 +124,17 @@ class Bell:
     def _hear(self, kind: bytes, channel: bytes, message: bytes) -> None:
         if not kind.endswith(b"message"):
             return
-        what = EVENTS if channel.endswith(b"}:log") else message.decode()
-        self.awaited.discard(what[1:])
-        for event, wanted in self._waits.items():
-            if what in wanted:
-                event.set()
+        what, state = EVENTS if channel.endswith(b"}:log") else WORK, -1
+        if message[:1] == b"d":  # the digit of the state, and the id
+            what, state = message[2:].decode(), int(message[1:2])
+            self.awaited.discard(what)
+        for wait in self._waits:
+            if what in wait.wanted:
+                wait.set()
+                if state >= 0:
+                    wait.ended[what] = state
 
     def wake(self) -> None:
         """Wake whoever waits."""
-        for event in self._waits:
-            event.set()
+        for wait in self._waits:
+            wait.set()

@@ -268,17 +268,16 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         await bell.listen()
         fresh = [task_id for task_id in wanted if task_id not in bell.awaited]
         while self._open:
-            with bell.waiting(*(f"d{task_id}" for task_id in wanted)) as rung:
+            with bell.waiting(*wanted) as rung:
                 done, left = await self._watch(fresh) if fresh else ({}, longest)
                 patience = min(deadline - loop.time(), left, longest)
                 if done or patience <= 0:
                     return done
-                # What rang before this wait began is among the ids that are not awaited any more.
-                if all(task_id in bell.awaited for task_id in wanted):
-                    rang = await _rang(rung, patience)
-                    fresh = [task_id for task_id in wanted if task_id not in bell.awaited] if rang else wanted
-                else:
-                    fresh = [task_id for task_id in wanted if task_id not in bell.awaited]
+                rang = await _rang(rung, patience) if bell.awaited.issuperset(wanted) else True
+                if rung.ended:
+                    return {task_id: STATES[state] for task_id, state in rung.ended.items()}
+                # What rang before this wait began is not awaited any more; without a message, look at everything.
+                fresh = [task_id for task_id in wanted if task_id not in bell.awaited] if rang else wanted
         return {}
 
     async def _watch(self, ids: Sequence[str]) -> tuple[dict[str, TaskStatus | None], float]:

@@ -12,7 +12,7 @@ local RESULTS_JOINED = ARGV[2]:find('r', 1, true) ~= nil
 local PUBLISH = ARGV[2]:find('s', 1, true) and 'SPUBLISH' or 'PUBLISH'
 local input = cmsgpack.unpack(ARGV[3])
 
--- A message is a wake-up and nothing more: whoever misses it looks again a second later.
+-- A message is a wake-up: whoever misses it looks again a second later.
 local function publish(channel, message)
   return call(PUBLISH, P .. channel, message)
 end

@@ -344,8 +344,9 @@ local function tell_ended()
     for i, bells in ipairs(call('HMGET', P .. 'awaited', unpack(ended, first, last))) do
       if bells then
         local id = ended[first + i - 1]
+        local state = heads[seq_of(id)][STATE]
         for bell in bells:gmatch('%S+') do
-          publish('bell:' .. bell, 'd' .. id)
+          publish('bell:' .. bell, 'd' .. state .. id)
         end
         call('HDEL', P .. 'awaited', id)
       end
