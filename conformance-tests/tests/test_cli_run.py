@@ -57,6 +57,7 @@ class Nothing:
 def call(monkeypatch, tmp_path):
     """Call the command in a folder with a module of harnesses in it."""
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("OMNIQ_CONFORMANCE_JOBS", "1")  # other processes know nothing of what a test has patched
     monkeypatch.setenv("OMNIQ_CONFORMANCE_FAILURES", str(tmp_path / "failures"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -103,6 +104,16 @@ def test_a_failure_is_told_with_its_reason_and_a_file_to_replay(call, broken, tm
     assert "fail  OQ-Q-0110-separate" in done.stderr
     again = call("replay", file, "--backend", "memory")
     assert again.exit_code == 1
+
+
+def test_a_long_reason_is_cut_in_the_progress_and_whole_in_the_summary(call, monkeypatch):
+    def claim(*args):
+        raise NotImplementedError("blank" * 100)
+
+    monkeypatch.setattr(TaskTable, "claim", claim)
+    done = call("run", "--backend", "memory", "--profile", "smoke", "--only", "order", "--jobs", "1")
+    assert {len(line) < 160 for line in done.stderr.splitlines()} == {True}
+    assert "NotImplementedError: " + "blank" * 100 in done.stdout
 
 
 def test_the_program_that_fails_is_in_the_report(call, broken):

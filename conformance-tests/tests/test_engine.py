@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from omniq_conformance import Harness, KnownIssue, run_conformance
@@ -51,7 +53,9 @@ def test_what_a_case_notes_is_in_its_outcome(harness):
 def test_a_known_issue_that_fails_is_no_failure_and_says_why():
     outcome = verdict(item_that(AssertionError("off by one")), harness_with(issue()))
     assert (outcome.status, outcome.status.is_good) == (Status.KNOWN_ISSUE, True)
-    assert outcome.reason == ("Counts from one. (https://example.org/7, until 2999-01-01) AssertionError: off by one")
+    assert outcome.reason.startswith(
+        "Counts from one. (https://example.org/7, until 2999-01-01) AssertionError: off by one\nin tests/test_engine.py:"
+    )
 
 
 def test_a_known_issue_that_passes_is_a_failure():
@@ -96,8 +100,22 @@ def test_a_known_issue_is_complete(arguments, fault):
 def test_a_provisional_case_does_not_fail_a_build(harness):
     outcome = verdict(item_that(AssertionError("x"), provisional=True), harness)
     assert (outcome.status, outcome.status.is_good) == (Status.PROVISIONAL, True)
-    assert outcome.reason == "fail, which counts from the next release on: AssertionError: x"
+    assert outcome.reason.startswith("fail, which counts from the next release on: AssertionError: x\nin ")
     assert verdict(item_that(provisional=True), harness).status is Status.PASS
+
+
+def test_the_first_error_of_a_group_is_told(harness):
+    async def off_by_one():
+        assert [1] == [2]
+
+    async def check(trial):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(off_by_one())
+
+    case = Case(id="OQ-X-0199", title="Nothing.", modes=(Mode.SEPARATE,), check=lambda trial: asyncio.run(check(trial)))
+    reason = verdict(Item(case, Mode.SEPARATE), harness).reason
+    assert reason.startswith("ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)\nThe first: AssertionE")
+    assert reason.endswith(": assert [1] == [2]")
 
 
 def test_every_case_has_a_family():

@@ -10,18 +10,27 @@ import sys
 import threading
 from pathlib import Path
 
+import attrs
 import pytest
+from partial_backends import partial_backend
 
+from omniq.models.config import Role
+from omniq_conformance.engine import run_item
 from omniq_conformance.faults.acts import Steps
 from omniq_conformance.faults.aftermath import Story, examine
 from omniq_conformance.faults.choosing import Made, Window, choose, spread, windows, within
+from omniq_conformance.faults.disturbed import expectations
 from omniq_conformance.faults.forkserver import ForkServer, shared
 from omniq_conformance.faults.fsyncs import Write, syncs
 from omniq_conformance.faults.ledger import Ledger
 from omniq_conformance.faults.performing import perform
 from omniq_conformance.faults.points import CallCounter
+from omniq_conformance.faults.reaching import without
 from omniq_conformance.faults.scenario import scenario
 from omniq_conformance.faults.world import World, differences, look, torn
+from omniq_conformance.outcomes import Status
+from omniq_conformance.profiles import PROFILES
+from omniq_conformance.registry import Trial, items
 from omniq_conformance.space import Mode, Space
 from omniq_memory.conformance import MemoryHarness
 
@@ -43,6 +52,38 @@ def test_doing_every_operation_twice_leaves_what_doing_it_once_leaves(mode):
                 assert (act.name, list(differences(once, await look(stores)))) == (act.name, [])
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("role", [Role.RESULT_STORAGE, Role.EVENT_STORAGE, Role.SCHEDULE_STORAGE])
+def test_a_scenario_leaves_out_a_role_that_is_not_offered(role, tmp_path, monkeypatch):
+    async def run(harness):
+        first, second = Space(harness), Space(harness)
+        second.name = first.name
+        ledger = Ledger(tmp_path / "ledger")
+        await perform(first, scenario(Mode.SEPARATE)[:20], ledger, close=False)  # it keeps the data of the namespace
+        found = await examine(second, ledger.lines())
+        assert (found.faults, len(found.story.done)) == ([], 20)
+        steps = await expectations(Mode.SEPARATE, frozenset({role}))
+        stores = await second.open()
+        assert list(differences(steps[-1].after, await look(stores))) == []
+        trial = Trial(harness, Mode.SEPARATE, PROFILES["smoke"], 0)
+        assert (without(trial, stores), trial.evidence) == ({role}, {"without": role})
+        await second.close()
+        await first.close()
+        ledger.close()
+
+    with partial_backend(f"without_{role.key}", set(Role) - {role}, tmp_path, monkeypatch) as harness:
+        asyncio.run(run(harness))
+
+
+def test_a_scenario_does_not_begin_where_an_offered_role_is_not_opened():
+    class Forgetting(MemoryHarness):
+        async def open(self, namespace):
+            return attrs.evolve(await super().open(namespace), events=None)
+
+    harness = Forgetting()
+    found = run_item(next(item for item in items() if item.id == "OQ-X-0401-separate"), harness, PROFILES["smoke"])
+    assert (found.status, "The harness opens no event storage" in found.reason) == (Status.UNVERIFIED, True), found
 
 
 @pytest.mark.parametrize("mode", MODES)

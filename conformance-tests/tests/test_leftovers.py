@@ -174,6 +174,20 @@ def test_what_is_stored_and_not_told_is_seen(kind, change):
     assert f"Of the {kind}, " in found.reason
 
 
+def test_a_backend_that_cannot_tell_what_is_stored_fails_and_its_harness_is_not_blamed():
+    class Mute(MemoryHarness):
+        async def open(self, namespace):
+            stores = await super().open(namespace)
+            stores.task_queue.list = self.fail
+            return stores
+
+        async def fail(self, *args, **kwargs):
+            raise NotImplementedError("blank")
+
+    found = outcome("OQ-X-0980-joined", Mute())
+    assert (found.status, "NotImplementedError: blank" in found.reason) == (Status.FAIL, True), found
+
+
 async def three_waits(log):
     for number in range(3):
         await asyncio.sleep(0.001)

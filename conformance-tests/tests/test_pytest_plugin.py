@@ -45,10 +45,10 @@ def run(tmp_path):
     (tmp_path / "hoarder.py").write_text(BACKENDS, "utf-8")
     (tmp_path / "test_own.py").write_text("def test_own(): pass\n", "utf-8")
 
-    def run(*args):
-        environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
+    def run(*args, name="omniq_conformance.pytest_plugin", autoload="1"):
+        environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": autoload, "COLUMNS": "200"}
         environ.pop("PYTEST_ADDOPTS", None)
-        command = [sys.executable, "-m", "pytest", "-p", "omniq_conformance.pytest_plugin", *args]
+        command = [sys.executable, "-m", "pytest", "-p", name, *args]
         return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
 
     return run
@@ -57,6 +57,13 @@ def run(tmp_path):
 def test_pytest_finds_the_plugin():
     (entry,) = entry_points(group="pytest11", name="omniq_conformance")
     assert entry.value == "omniq_conformance.pytest_plugin"
+
+
+@pytest.mark.parametrize("autoload", ["1", ""])
+def test_naming_the_plugin_does_no_harm_where_pytest_finds_it_by_itself(run, autoload):
+    done = run("-q", "--omniq-backend", "memory", "-k", "OQ-Q-0511", name="omniq_conformance", autoload=autoload)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 pass" in done.stdout
 
 
 def test_loading_the_plugin_loads_nothing_else():

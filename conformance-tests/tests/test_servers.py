@@ -241,6 +241,18 @@ def test_a_binary_on_the_path_is_found(tmp_path, monkeypatch):
     assert find_binary(product, path=program).path == program
 
 
+def test_a_binary_keeps_its_name_where_it_is_a_link_to_another(tmp_path, monkeypatch):
+    program = tmp_path / "check-some"
+    program.write_text('#!/bin/sh\n[ "$(basename "$0")" = some-server ] && echo Some server v=7.0.15\n')
+    program.chmod(0o755)
+    (tmp_path / "some-server").symlink_to(program)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    product = Product(title="Some", command="some-server", package="some", places=(f"{tmp_path}/some-server",))
+    assert find_binary(product).path == tmp_path / "some-server"
+    with pytest.raises(UnverifiedError, match=r"found: \S+ \(7\.0\.15\)\. Install"):
+        find_binary(product, version="8")
+
+
 def test_there_are_these_kinds_only():
     with pytest.raises(ValueError, match=r"no server 'mysql'\. Take one of nats, postgres, redis, valkey"):
         servers.start("mysql")

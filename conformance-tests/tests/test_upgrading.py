@@ -115,8 +115,17 @@ def test_a_golden_store_is_made_once(tmp_path, capsys):
     made, kept = golden_stores(tmp_path), golden_stores(SQLiteHarness.golden)
     assert [each.name for each in made] == ["0009"]
     assert made[0].expected == kept[-1].expected
-    with pytest.raises(FileExistsError):
+    with pytest.raises(SystemExit, match="2"):
         main(["sqlite", str(tmp_path), "0009"])
+    assert "0009 exists, and a golden store is never changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("backend", "told"), [("memory", "The harness has no save()"), ("nobody", "called 'nobody'")])
+def test_a_golden_store_that_cannot_be_made_leaves_a_message_and_no_folder(backend, told, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([backend, str(tmp_path), "0001"])
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_golden_stores_are_in_the_order_of_their_names(tmp_path):

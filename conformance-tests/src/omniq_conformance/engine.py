@@ -133,6 +133,8 @@ def run_item(item: Item, harness: Harness, profile: Profile, *, seed: int = 0) -
 
 def _reason(error: Exception) -> str:
     """Return what was raised, and where, unless the message itself says all."""
+    if isinstance(error, ExceptionGroup):
+        return f"{named(error)}\nThe first: {_reason(error.exceptions[0])}"
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, (DivergenceError, *_SPECIAL)) or not frames:
         return named(error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import attrs
 from omniq_conformance.discovery import find_harness
 from omniq_conformance.dumps import dump
 from omniq_conformance.golden_program import NOW, write_everything
+from omniq_conformance.outcomes import HarnessError, UnverifiedError
 from omniq_conformance.space import Space
 
 if TYPE_CHECKING:
@@ -78,10 +80,18 @@ async def make_golden(harness: Harness, folder: Path) -> Golden:
         folder: Does not exist yet; its name is that of the format.
 
     Raises:
-        FileExistsError: The folder exists: a golden store is never changed.
+        FileExistsError: The folder exists: a golden store is never changed. Whatever else fails leaves no folder.
         UnverifiedError: The harness has no `save`.
     """
     (folder / "store").mkdir(parents=True)
+    try:
+        return await _write(harness, folder)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+async def _write(harness: Harness, folder: Path) -> Golden:
     async with Space(harness) as space:
         await write_everything(await space.open())
         await space.close()
@@ -107,8 +117,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("name", help="the name of the format, such as 0001; names sort by age")
     parser.add_argument("--url", help="the store or server; default: one of the harness's own")
     given = parser.parse_args(arguments)
-    with find_harness(given.backend, given.url) as harness:
-        golden = asyncio.run(make_golden(harness, given.folder / given.name))
+    folder = given.folder / given.name
+    if folder.exists():
+        parser.error(f"{folder} exists, and a golden store is never changed. Take another name.")
+    try:
+        harness = find_harness(given.backend, given.url)
+    except (ImportError, TypeError, ValueError) as error:
+        parser.error(str(error))
+    try:
+        with harness:
+            golden = asyncio.run(make_golden(harness, folder))
+    except (HarnessError, UnverifiedError) as error:
+        parser.error(str(error))
     records = sum(len(records) for records in golden.expected.values())
     sys.stdout.write(f"Wrote {golden.folder} with {records} records. Check it in, and never change it.\n")
 

@@ -96,6 +96,11 @@ class Stores:
             raise absence(Role.SCHEDULE_STORAGE, self.harness)
         return self.opened.schedules
 
+    @property
+    def absent(self) -> frozenset[Role]:
+        """The roles that were not opened."""
+        return frozenset(role for role in Role if self.opened.role(role) is None)
+
     def role(self, role: Role) -> Storage:
         """Return the storage of a role."""
         storage = self.opened.role(role)

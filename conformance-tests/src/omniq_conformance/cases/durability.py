@@ -42,7 +42,9 @@ async def synced_before_acknowledged(trial: Trial) -> None:
         raise UnverifiedError(msg)
     survey = await system_calls(trial, capabilities)
     made = syncs(survey.log)
-    acknowledged = await writes(trial.mode, survey.lines)
+    async with trial.space() as space:
+        absent = (await space.open()).absent
+    acknowledged = await writes(trial.mode, survey.lines, absent)
     unsynced = [write.name for write in acknowledged if not write.is_synced(made)]
     trial.evidence.update(declared=capabilities.durability.value, writes=len(acknowledged), unsynced=len(unsynced))
     told = f"{len(unsynced)} of {len(acknowledged)} acknowledged writes had not been synced"

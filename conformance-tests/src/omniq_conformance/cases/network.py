@@ -22,7 +22,7 @@ from omniq_conformance.faults.disturbed import (
     persist,
 )
 from omniq_conformance.faults.proxy import Damage, Direction, Plan, Proxy
-from omniq_conformance.faults.reaching import handle_through, reached
+from omniq_conformance.faults.reaching import handle_through, reached, without
 from omniq_conformance.faults.waiting import all_return, follow, until_it_returns
 from omniq_conformance.outcomes import DivergenceError, VacuousError
 from omniq_conformance.registry import Trial, case
@@ -57,7 +57,7 @@ async def half_open_connections(trial: Trial) -> None:
 async def _walk(trial: Trial, damage: Damage) -> None:
     """Break the connection at the first chunk of every operation, then at the second one, until all go through."""
     url = await reached(trial)
-    steps = (await expectations(trial.mode))[: trial.profile.cuts]
+    steps = await _steps(trial)
     with Proxy(url) as proxy:
         for direction in Direction:
             counts, chunk, broken = Counts(), 0, -1
@@ -69,6 +69,12 @@ async def _walk(trial: Trial, damage: Damage) -> None:
             if not counts.broken:
                 msg = f"The proxy saw nothing go {direction}, and could break no connection."
                 raise VacuousError(msg)
+
+
+async def _steps(trial: Trial) -> Sequence[Expected]:
+    async with trial.space() as space:
+        absent = without(trial, await space.open())
+    return (await expectations(trial.mode, absent))[: trial.profile.cuts]
 
 
 async def _disturb(trial: Trial, proxy: Proxy, plan: Plan, steps: Sequence[Expected], counts: Counts) -> None:
@@ -88,7 +94,7 @@ async def _disturb(trial: Trial, proxy: Proxy, plan: Plan, steps: Sequence[Expec
 async def single_bytes(trial: Trial) -> None:
     """Bytes that come one at a time, or late, change no answer."""
     url = await reached(trial)
-    steps = (await expectations(trial.mode))[: trial.profile.cuts]
+    steps = await _steps(trial)
     with Proxy(url) as proxy:
         for plan in (Plan(slice_size=1), Plan(delay=0.002)):
             await _disturb(trial, proxy, plan, steps, Counts())

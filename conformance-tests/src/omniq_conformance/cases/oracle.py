@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from omniq_conformance.dumps import dump
 from omniq_conformance.harness import Harness
-from omniq_conformance.outcomes import DivergenceError, UnverifiedError, VacuousError
+from omniq_conformance.outcomes import DivergenceError, UnverifiedError, VacuousError, named
 from omniq_conformance.programs.pools import pool
 from omniq_conformance.programs.session import execute
 from omniq_conformance.registry import Trial, case
@@ -49,6 +49,10 @@ class Observed(Harness):
         """Compare, then remove."""
         try:
             await self._compare(namespace)
+        except (DivergenceError, UnverifiedError):
+            raise
+        except Exception as error:
+            raise DivergenceError(f"Reading everything that is stored raised {named(error)}") from error
         finally:
             await self._inner.destroy(namespace)
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress"]
 
+_LONGEST = 120
+"""How much of a reason is shown; the summary has the rest."""
+
 
 class Progress:
     """Live lines on a terminal; elsewhere a line for each family that is done, and for each bad verdict.
@@ -53,6 +56,7 @@ class Progress:
         self._left[family.number] -= 1
         if not outcome.status.is_good:
             first = plain(outcome.reason.partition("\n")[0])
+            first = first if len(first) <= _LONGEST else f"{first[: _LONGEST - 3]}..."
             self._console.print(status_text(outcome.status), item.id, first, sep="  ", soft_wrap=True)
         if self._console.is_terminal:
             seen = counts_text(self._counts[family.number]).markup

@@ -27,16 +27,16 @@ def replay(*, file: Path, backend: str, url: str | None) -> None:
     program = _program(file)
     shown = console()
     with harness_of(backend, url) as harness:
-        shown.print(plain(program))
+        shown.print(plain(program), soft_wrap=True)
         try:
             execute(program, harness)
         except HarnessError:
             raise
         except (UnsupportedError, UnverifiedError) as error:
-            shown.print(f"\n{harness.backend} cannot run it: {plain(error)}", style="bold yellow")
+            shown.print(f"\n{harness.backend} cannot run it: {plain(error)}", style="bold yellow", soft_wrap=True)
             raise click.exceptions.Exit(ExitCode.FAILED) from error
         except Exception as error:
-            shown.print(f"\n{plain(named(error))}")
+            shown.print(f"\n{plain(named(error))}", soft_wrap=True)
             shown.print(f"NOT GOOD: {harness.backend} does something else than the contract says", style="bold red")
             raise click.exceptions.Exit(ExitCode.FAILED) from error
     shown.print(

@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
         except UnverifiedError as error:
             raise _ended(f"The harness cannot be used here. {error}", ExitCode.FAILED) from error
         except BrokenProcessPool as error:
-            why = "A process of the run died, so the report has no end. Run without --jobs to see more."
+            why = "A process of the run died, so the report has no end. Run with --jobs 1 to see more."
             raise _ended(why, ExitCode.FAILED) from error
         except (ReportError, OSError) as error:
             raise _ended(str(error), ExitCode.USAGE) from error

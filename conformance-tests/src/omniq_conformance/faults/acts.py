@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from omniq.models.config import Role
 from omniq.models.record import Completion, Failure, Release, Token
 from omniq.models.result import ResultRecord
 from omniq.models.status import TERMINAL, TaskStatus
@@ -79,6 +80,15 @@ class Act:
     name: str
     run: Run
     steps: Steps = Steps.TASKS
+
+
+def _with(role: Role, run: Run) -> Run:
+    """Leave out what is done in a role that is not there; its absence is judged before a scenario begins."""
+
+    async def do(stores: Stores, tokens: Tokens) -> Any:
+        return None if role in stores.absent else await run(stores, tokens)
+
+    return do
 
 
 def _ids(things: Iterable[Any]) -> str:
@@ -193,7 +203,7 @@ def put(now: int, *ids: str) -> Act:
     def run(stores: Stores, tokens: Tokens) -> Awaitable[Any]:
         return stores.results.put([_outcome(id, tokens[id], TaskStatus.COMPLETED) for id in ids], now=now)
 
-    return Act(f"put({_ids(ids)})", run, Steps.ITEMS)
+    return Act(f"put({_ids(ids)})", _with(Role.RESULT_STORAGE, run), Steps.ITEMS)
 
 
 def put_missing(now: int) -> Act:
@@ -205,7 +215,7 @@ def put_missing(now: int) -> Act:
         missing = [entry for entry, result in zip(ended, there, strict=True) if result is None]
         await stores.results.put([_result_of(entry) for entry in missing], now=now)
 
-    return Act("put the missing results", run, Steps.ITEMS)
+    return Act("put the missing results", _with(Role.RESULT_STORAGE, run), Steps.ITEMS)
 
 
 def _result_of(entry: Event) -> ResultRecord:
@@ -222,7 +232,7 @@ def append(now: int) -> Act:
     async def run(stores: Stores, _: Tokens) -> int:
         return await stores.events.append(await _outbox(stores, now))
 
-    return Act("append", run, Steps.ITEMS)
+    return Act("append", _with(Role.EVENT_STORAGE, run), Steps.ITEMS)
 
 
 def ack(now: int) -> Act:
@@ -236,14 +246,24 @@ def ack(now: int) -> Act:
 
 def put_schedule(now: int, schedule: Schedule) -> Act:
     """Store a new schedule."""
-    return Act(f"put({schedule.id})", lambda stores, _: stores.schedules.put(schedule, expected_version=0, now=now))
+
+    def run(stores: Stores, _: Tokens) -> Awaitable[Any]:
+        return stores.schedules.put(schedule, expected_version=0, now=now)
+
+    return Act(f"put({schedule.id})", _with(Role.SCHEDULE_STORAGE, run))
 
 
 def fire(now: int, spec: TaskSpec, move: Advance) -> Act:
-    """Fire a schedule in one step."""
-    return Act(f"fire({spec.id})", lambda stores, _: stores.task_queue.fire([spec], move, now=now), Steps.WHOLE)
+    """Fire a schedule in one step; where no schedules are, enqueue its task."""
+
+    def run(stores: Stores, _: Tokens) -> Awaitable[Any]:
+        if Role.SCHEDULE_STORAGE in stores.absent:
+            return stores.task_queue.enqueue([spec], now=now)
+        return stores.task_queue.fire([spec], move, now=now)
+
+    return Act(f"fire({spec.id})", run, Steps.WHOLE)
 
 
 def advance(move: Advance) -> Act:
     """Move a schedule on after its task was enqueued."""
-    return Act(f"advance({move.id})", lambda stores, _: stores.schedules.advance([move]))
+    return Act(f"advance({move.id})", _with(Role.SCHEDULE_STORAGE, lambda stores, _: stores.schedules.advance([move])))

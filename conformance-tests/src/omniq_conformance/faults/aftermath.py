@@ -109,7 +109,7 @@ async def examine(space: Space, lines: Sequence[Line]) -> Aftermath:
     """Compare the namespace with what the process was told, then do the rest of the scenario and compare again."""
     story = Story.read(lines)
     number_done = len(story.done)
-    examination = _Examination(scenario(space.mode), World(space.mode), story)
+    examination = _Examination(scenario(space.mode), story)
     try:
         async with asyncio.timeout(_PATIENCE):
             faults = [fault async for fault in examination.faults(space)]
@@ -122,9 +122,10 @@ async def examine(space: Space, lines: Sequence[Line]) -> Aftermath:
 
 
 class _Examination:
-    def __init__(self, acts: Sequence[Act], world: World, story: Story) -> None:
+    _world: World
+
+    def __init__(self, acts: Sequence[Act], story: Story) -> None:
         self._acts = acts
-        self._world = world
         self._story = story
         self._tokens: dict[str, Token] = {}
         self.doing = "opening"
@@ -132,6 +133,8 @@ class _Examination:
     async def faults(self, space: Space) -> Any:
         """Yield what is wrong."""
         story = self._story
+        stores = await space.open()
+        self._world = World(space.mode, stores.absent)
         for number, answer in enumerate(story.done):
             for fault in self._answered(number, answer, await self._expected(number)):
                 yield fault
@@ -140,7 +143,6 @@ class _Examination:
         if story.open is not None:
             first = await self._expected(story.open)
             after = self._world.view()
-        stores = await space.open()
         seen = await look(stores)
         steps = self._acts[story.open or 0].steps
         for fault in torn(before, after, seen, steps):

@@ -21,6 +21,7 @@ from omniq_conformance.space import Stores
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from omniq.models.config import Role
     from omniq_conformance.space import Mode
 
 __all__ = ["LOST", "RECOVERY", "Counts", "Disturbance", "Expected", "Patience", "bounded", "expectations", "persist"]
@@ -68,9 +69,9 @@ class Expected:
                 return bool(answer == self.repeated)
 
 
-async def expectations(mode: Mode) -> list[Expected]:
-    """Ask the models for a whole scenario."""
-    once, twice = World(mode), World(mode)
+async def expectations(mode: Mode, absent: frozenset[Role] = frozenset()) -> list[Expected]:
+    """Ask the models for a whole scenario, without what the roles do that the backend does not offer."""
+    once, twice = World(mode, absent), World(mode, absent)
     tokens: tuple[dict[str, Token], dict[str, Token]] = ({}, {})
     found = []
     for act in scenario(mode):

@@ -13,6 +13,7 @@ from omniq_conformance.faults.world import World
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from omniq.models.config import Role
     from omniq_conformance.faults.ledger import Line
     from omniq_conformance.space import Mode
 
@@ -48,9 +49,9 @@ class Write:
         return any(self.began <= began and ended <= self.ended for began, ended in syncs)
 
 
-async def writes(mode: Mode, lines: Sequence[Line]) -> list[Write]:
+async def writes(mode: Mode, lines: Sequence[Line], absent: frozenset[Role] = frozenset()) -> list[Write]:
     """Return the operations of a ledger that changed something, by the models."""
-    world, found, began = World(mode), [], 0.0
+    world, found, began = World(mode, absent), [], 0.0
     tokens: dict[str, object] = {}
     acts = scenario(mode)
     for what, *details in lines:

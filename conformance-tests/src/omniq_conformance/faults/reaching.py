@@ -1,4 +1,4 @@
-"""Backends that have a connection: reached through a proxy, and their server under control."""
+"""What of a backend can be disturbed: its roles, its connection through a proxy, its server under control."""
 
 from __future__ import annotations
 
@@ -9,17 +9,35 @@ from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Scope
 from omniq_conformance.faults.addresses import address_of
 from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
+from omniq_conformance.roles import absence
 from omniq_conformance.space import Space
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from omniq.models.config import Role
     from omniq_conformance.faults.proxy import Proxy
     from omniq_conformance.registry import Trial
     from omniq_conformance.servers import Server
     from omniq_conformance.space import Stores
 
-__all__ = ["handle_through", "reached", "server_of"]
+__all__ = ["handle_through", "reached", "server_of", "without"]
+
+
+def without(trial: Trial, stores: Stores) -> frozenset[Role]:
+    """Return the roles beside the queue that are not there, and note them: a scenario leaves them out.
+
+    Raises:
+        UnverifiedError: The backend offers one of them, or nobody knows whether it does.
+        DivergenceError: One is not refused as it has to be.
+    """
+    for role in sorted(stores.absent):
+        why = absence(role, trial.harness)
+        if not isinstance(why, UnsupportedError):
+            raise why
+    if stores.absent:
+        trial.evidence["without"] = ", ".join(sorted(stores.absent))
+    return stores.absent
 
 
 async def reached(trial: Trial) -> str:

@@ -19,6 +19,7 @@ from omniq_conformance.faults.forkserver import ForkServer, shared
 from omniq_conformance.faults.fsyncs import TRACED
 from omniq_conformance.faults.ledger import Line
 from omniq_conformance.faults.points import FILE_CALLS, SOCKET_CALLS, Point
+from omniq_conformance.faults.reaching import without
 from omniq_conformance.faults.scenario import scenario
 from omniq_conformance.faults.world import look
 from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError, VacuousError
@@ -45,10 +46,13 @@ async def durable(trial: Trial) -> Capabilities:
 
     Raises:
         UnsupportedError: It declares that it does not; what another process had written was looked for.
-        UnverifiedError: The backend does not take `now=`.
+        UnverifiedError: The backend does not take `now=`, or nobody knows why a role is not there.
+        DivergenceError: It does not refuse a role that it does not offer.
     """
     async with trial.space() as space:
-        capabilities = (await space.open()).task_queue.capabilities
+        stores = await space.open()
+        capabilities = stores.task_queue.capabilities
+    without(trial, stores)
     if capabilities.durability is Durability.NONE:
         left = await _left_behind(trial)
         msg = f"It declares durability none: of what another process had written, {left} records were left."

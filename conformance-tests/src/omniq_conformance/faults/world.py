@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from omniq.models.config import Role
 from omniq_conformance.faults.acts import Steps
 from omniq_conformance.faults.scenario import END
 from omniq_conformance.model.events import EventsModel
@@ -60,11 +61,15 @@ class _Queue(TaskQueueModel):
 class World:
     """What a namespace has to be like, by the models.
 
+    Args:
+        mode: How it is opened.
+        absent: The roles that the backend does not offer.
+
     Attributes:
         stores: Answers as the stores of a backend have to.
     """
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, absent: frozenset[Role] = frozenset()) -> None:
         joined = mode is Mode.JOINED
         self._results, self._schedules = ResultsModel(), SchedulesModel()
         self._queue = _Queue(self._results if joined else None, self._schedules)
@@ -75,7 +80,7 @@ class World:
             "events": self._events,
             "schedules": self._schedules,
         }
-        self.stores = cast("Stores", _Roles({name: _Storage(model) for name, model in roles.items()}))
+        self.stores = cast("Stores", _Roles({name: _Storage(model) for name, model in roles.items()}, absent))
 
     def view(self) -> View:
         """Return what is stored."""
@@ -91,19 +96,20 @@ class World:
 
 
 class _Roles:
-    def __init__(self, roles: Mapping[str, _Storage]) -> None:
+    def __init__(self, roles: Mapping[str, _Storage], absent: frozenset[Role]) -> None:
         vars(self).update(roles)
+        self.absent = absent
 
 
 async def look(stores: Stores) -> View:
-    """Return what a backend has stored."""
-    queue = stores.task_queue
+    """Return what a backend has stored in the roles that it offers."""
+    queue, absent = stores.task_queue, stores.absent
     return _view(
         tasks=await queue.list(limit=_ALL, now=END),
-        events=await stores.events.read(limit=_ALL),
+        events=[] if Role.EVENT_STORAGE in absent else await stores.events.read(limit=_ALL),
         outbox=await queue.outbox(_ALL, now=END),
-        results=await stores.results.list(limit=_ALL, now=END),
-        schedules=await stores.schedules.list(limit=_ALL),
+        results=[] if Role.RESULT_STORAGE in absent else await stores.results.list(limit=_ALL, now=END),
+        schedules=[] if Role.SCHEDULE_STORAGE in absent else await stores.schedules.list(limit=_ALL),
         paused=[stats.name for stats in await queue.queues(now=END) if stats.paused],
     )
 

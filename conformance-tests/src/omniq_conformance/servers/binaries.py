@@ -46,8 +46,8 @@ class Product:
         yield from self._in_wheel()
         on_path = shutil.which(self.command)
         if on_path is not None:
-            # Its companions, such as initdb, are where it really is; but Redis is one program with several names.
-            real = Path(on_path).resolve()
+            real = Path(on_path).resolve()  # its companions, such as initdb, are where it really is
+            # Debian's redis-server is a link to redis-check-rdb, and is what its name says.
             yield real if real.name == self.command else Path(on_path)
         for place in self.places:
             yield from sorted(Path("/").glob(place.lstrip("/")), reverse=True)
@@ -94,7 +94,7 @@ def find_binary(product: Product, *, version: str | None = None, path: str | os.
         UnverifiedError: There is none; the message says what was found and what to install.
     """
     tried: list[str] = []
-    for candidate in [Path(path)] if path is not None else product.candidates():
+    for candidate in [Path(path)] if path is not None else dict.fromkeys(product.candidates()):
         found = _version_of(candidate)
         if found is not None and _matches(found, version):
             return Binary(candidate, found)
