@@ -17,6 +17,7 @@ __all__ = ["examine"]
 
 _FULL = 0.8
 _SLOW_ENTRIES = 128
+_SLOW_MS = 100
 
 
 @hookimpl
@@ -91,10 +92,9 @@ async def _slow_scripts(server: Server) -> Finding:
         return Finding("redis slow scripts", Severity.OK, "none in the server's slow log")
     worst = max(entry[2] for entry in ours) / 1000
     message = f"{len(ours)} scripts of this application in the slow log, the slowest took {worst:,.0f} ms"
+    if worst < _SLOW_MS:
+        return Finding("redis slow scripts", Severity.OK, message)
     remedy = (
         "Nothing else runs on the server meanwhile: enqueue smaller payloads, and look at the server's CPU and disk"
     )
-    return Finding("redis slow scripts", Severity.WARNING if worst >= _SLOW_MS else Severity.OK, message, remedy)
-
-
-_SLOW_MS = 100
+    return Finding("redis slow scripts", Severity.WARNING, message, remedy)
