@@ -267,6 +267,24 @@ async def test_a_newer_format_is_refused(url, open_roles):
 # Failover
 
 
+async def test_a_worker_of_before_a_failover_cannot_end_the_run_of_another(own_server, open_roles):
+    with servers.start("valkey", replicaof=f"127.0.0.1 {own_server.port}") as replica:
+        with redis.Redis.from_url(own_server.url) as client:
+            assert await comes_true(lambda: client.info("replication").get("slave0", {}).get("state") == "online")
+        async with open_roles(own_server.url, key_prefix="same", wait_replicas=1) as before:
+            await before.queue.enqueue([spec("a")])
+            with redis.Redis.from_url(replica.url) as client:
+                client.replicaof("NO", "ONE")  # it is promoted, and lacks the claim that comes now
+            with pytest.raises(OutcomeUnknownError):
+                await before.queue.claim(["default"], 1, "old", 30_000, "a" * 16)
+            (stale,) = await before.queue.held("old", "a" * 16)
+        async with open_roles(replica.url, key_prefix="same") as after:
+            (current,) = await after.queue.claim(["default"], 1, "new", 30_000, "b" * 16)
+            assert current.token[:2] == stale.token[:2]  # only the nonce tells them apart
+            ends = [Completion("a", stale.token), Completion("a", current.token)]
+            assert await after.queue.complete(ends) == ["lost", "ok"]
+
+
 async def test_a_cluster_is_found_from_any_node_and_survives_a_restart_of_it(open_roles):
     with servers.cluster("valkey", appendfsync="always") as nodes:
         for node in nodes.nodes:
