@@ -41,6 +41,7 @@ class Pool:
         self._addresses = Addresses(options, prefix)
         self._free: list[tuple[tuple[str, int], Connection, float]] = []
         self._slots = asyncio.Semaphore(options.max_connections)
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     @property
@@ -75,29 +76,64 @@ class Pool:
         return replies
 
     async def _exchange(self, commands: Sequence[tuple[Any, ...]], *, changes: bool) -> list[Any]:
-        options = self._options
+        if self._cancelled:
+            await asyncio.wait(self._cancelled)
         sync = self._sync_commands() if changes else []
+        number = len(commands) + len(sync)
+        replies: list[Any] = []
         async with self._slots:
             place, connection = await self._connection()
-            done = False
+            is_sent = is_kept = False
             try:
-                async with asyncio.timeout(options.socket_timeout):
+                async with asyncio.timeout(self._options.socket_timeout):
                     packed = connection.pack_commands([*commands, *sync])
                     await connection.send_packed_command(packed, check_health=False)
-                    replies = [await _read(connection) for _ in commands]
-                    confirmed = [await _read(connection) for _ in sync]
-                done = True
+                    is_sent = True
+                    while len(replies) < number:
+                        replies.append(await _read(connection))
+                is_kept = True
             except NETWORK as error:
                 self._addresses.forget()
                 raise unknown(error, f"{place[0]}:{place[1]}", changes=changes) from error
+            except asyncio.CancelledError:
+                is_kept = is_sent
+                raise
             finally:
-                if done and not self._is_closed:
-                    self._free.append((place, connection, time.monotonic()))
+                if is_kept:
+                    await self._give_back(place, connection, number - len(replies))
                 else:
                     await connection.disconnect(nowait=True)
+        confirmed = replies[len(commands) :]
+        del replies[len(commands) :]
         if sync and not any(isinstance(reply, Exception) for reply in replies):
             self._check_sync(confirmed)
         return replies
+
+    async def _give_back(self, place: tuple[str, int], connection: Connection, left: int) -> None:
+        """Let others use a connection, once the replies of a call that was cancelled are read.
+
+        Calls that follow wait for that: the server might else do them before the cancelled one.
+        """
+        if self._is_closed:
+            await connection.disconnect(nowait=True)
+        elif left:
+            task = asyncio.get_running_loop().create_task(self._read_rest(place, connection, left))
+            self._cancelled.add(task)
+            task.add_done_callback(self._cancelled.discard)
+        else:
+            self._free.append((place, connection, time.monotonic()))
+
+    async def _read_rest(self, place: tuple[str, int], connection: Connection, left: int) -> None:
+        try:
+            async with asyncio.timeout(self._options.socket_timeout):
+                for _ in range(left):
+                    await _read(connection)
+        except BaseException as error:
+            await connection.disconnect(nowait=True)
+            if not isinstance(error, NETWORK):
+                raise
+        else:
+            await self._give_back(place, connection, 0)
 
     async def _connection(self) -> tuple[tuple[str, int], Connection]:
         """Return a connection that is not known to be broken."""
@@ -161,6 +197,10 @@ class Pool:
     async def close(self) -> None:
         """Close the connections; those in use when their exchange is over."""
         self._is_closed = True
+        if self._cancelled:
+            for task in self._cancelled:
+                task.cancel()
+            await asyncio.wait(self._cancelled)
         while self._free:
             await release(self._free.pop()[1])
 
@@ -175,7 +215,7 @@ async def release(connection: Connection) -> None:
 async def _read(connection: Connection) -> Any:
     """Return a reply; an error that the server answered is returned, too."""
     try:
-        return await connection.read_response()
+        return await connection.read_response(disconnect_on_error=False)
     except (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError) as error:
         return error
 
