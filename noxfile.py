@@ -9,7 +9,7 @@ import nox
 from nox_uv import session
 
 PYTHONS = ["3.11", "3.12", "3.13"]
-BACKENDS = ["memory", "sqlite", "lmdb"]
+BACKENDS = ["memory", "sqlite", "redis", "lmdb"]
 REPORTS = Path("reports")
 
 nox.options.default_venv_backend = "uv"

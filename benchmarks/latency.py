@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from server import add_options, served
+
 HERE = Path(__file__).parent
 
 
@@ -49,11 +51,12 @@ async def measure(options: argparse.Namespace) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="sqlite", choices=["sqlite", "memory"])
+    parser.add_argument("--backend", default="sqlite", choices=["sqlite", "memory", "redis"])
     parser.add_argument("--tasks", type=int, default=200)
     parser.add_argument("--separate", action="store_true")
+    add_options(parser)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with served(options), tempfile.TemporaryDirectory() as folder:
         os.environ |= {"BENCH_FOLDER": folder, "BENCH_BACKEND": options.backend, "PYTHONPATH": str(HERE)}
         worker = None
         if options.separate:

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 def make_app(backend: str, folder: Path, options: Mapping[str, Any]) -> AsyncOmniQ:
     """Make an application with all four roles on one store."""
-    url = str(folder / "bench.db") if backend == "sqlite" else None
-    store = StorageBackendConfig(backend_type=backend, url=url, config=dict(options))
+    options = dict(options)
+    url = str(folder / "bench.db") if backend == "sqlite" else os.environ.get("BENCH_URL")
+    if backend == "redis":
+        options["key_prefix"] = str(folder)
+    store = StorageBackendConfig(backend_type=backend, url=url, config=options)
     return AsyncOmniQ(config=OmniQConfig(task_queue_backend=store))
 
 

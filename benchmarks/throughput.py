@@ -8,6 +8,7 @@ before and after in the same process, because machines differ and are noisy.
     python benchmarks/throughput.py --processes 4
     python benchmarks/throughput.py --full --fsync-us 1000
     python benchmarks/throughput.py --busy
+    python benchmarks/throughput.py --backend redis --aof always
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from server import add_options, served
+
 HERE = Path(__file__).parent
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="sqlite", choices=["sqlite", "memory"])
+    parser.add_argument("--backend", default="sqlite", choices=["sqlite", "memory", "redis"])
     parser.add_argument("--tasks", type=int, default=50_000)
     parser.add_argument("--concurrency", type=int, default=100)
     parser.add_argument("--processes", type=int, default=1)
@@ -36,6 +39,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="synchronous = FULL")
     parser.add_argument("--fsync-us", type=int, default=0, help="make every fsync take this many microseconds")
     parser.add_argument("--repeats", type=int, default=3)
+    add_options(parser)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--phase", choices=["all", "enqueue", "drain"], default="all", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -141,6 +145,11 @@ def main() -> None:
     if options.phase != "all" or (options.json and "BENCH_FOLDER" in os.environ):
         print(json.dumps(asyncio.run(phase(options))))
         return
+    with served(options):
+        report(options)
+
+
+def report(options: argparse.Namespace) -> None:
     runs = []
     for _ in range(options.repeats):
         before, figures, after = reference(options), once(options), reference(options)

@@ -22,6 +22,7 @@ from promises import DOCUMENTS, MISSING, SEEDS, SELECTION, TABLE, digest, kept, 
 from omniq import OmniQ
 from omniq.models.config import OmniQConfig, Role, StorageBackendConfig
 from omniq.storage.factory import make_plan
+from omniq_conformance import servers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -155,8 +156,23 @@ def test_memory_needs_no_options():
     work_with(OmniQ(config=OmniQConfig.single(value_of(text(SELECTION, 8)))))
 
 
-@promise(SELECTION, 7, 9, 10, 15)
-@pytest.mark.parametrize(("number", "name"), [(7, "file"), (9, "redis"), (10, "postgres")])
+@promise(SELECTION, 9)
+def test_redis_options():
+    with servers.start("valkey") as server:
+        port = server.url.removesuffix("/0").rpartition(":")[2]
+        backend = value_of(text(SELECTION, 9).replace("6379", port))
+        assert backend.config == {
+            "host": "localhost",
+            "port": int(port),
+            "database": 0,
+            "password": None,
+            "max_connections": 10,
+        }
+        work_with(OmniQ(config=OmniQConfig.single(backend)))
+
+
+@promise(SELECTION, 7, 10, 15)
+@pytest.mark.parametrize(("number", "name"), [(7, "file"), (10, "postgres")])
 def test_backends_that_are_not_there_can_be_configured_and_are_refused_when_used(number, name):
     backend = value_of(text(SELECTION, number))
     assert backend.backend_type == name
@@ -170,13 +186,18 @@ def test_backends_that_are_not_there_can_be_configured_and_are_refused_when_used
 
 
 @promise(SELECTION, 15)
-def test_the_error_text():
+def test_the_error_text(monkeypatch):
     assert text(SELECTION, 15) == "ValueError: Unsupported task queue backend: redis\n"
+    monkeypatch.setenv("OMNIQ_DISABLED_PLUGINS", "redis")
     app = OmniQ(config=OmniQConfig(task_queue_backend=StorageBackendConfig("redis")))
-    with pytest.raises(ValueError, match=r"^Unsupported task queue backend: redis\n") as caught:
+    with pytest.raises(ValueError, match=r"^Unsupported task queue backend: redis\n"):
         app.stats()
     app.close()
-    assert "pip install 'omniq[redis]'" in str(caught.value)
+    app = OmniQ(config=OmniQConfig(task_queue_backend=StorageBackendConfig("postgres")))
+    with pytest.raises(ValueError, match=r"^Unsupported task queue backend: postgres\n") as caught:
+        app.stats()
+    app.close()
+    assert "pip install 'omniq[postgres]'" in str(caught.value)
 
 
 @promise(SELECTION, 11, 12)

@@ -32,6 +32,7 @@ from omniq.storage.results import ResultStorage
 from omniq.storage.schedules import ScheduleStorage
 from omniq.storage.task_queue import TaskQueue
 from omniq.worker.options import WorkerHealth, WorkerReport
+from omniq_redis.options import RedisOptions
 from omniq_sqlite.options import SQLiteOptions
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -184,9 +185,10 @@ def test_roles_have_the_right_variables():
         assert rows("settings.md")[role.setting][1] == f"`{role.type_variable}`, `{role.url_variable}`"
 
 
-def test_options_of_the_sqlite_backend_have_the_right_default():
-    for name in fields(SQLiteOptions):
-        assert rows("settings.md")[name][1] == f"`{getattr(SQLiteOptions(), name)}`"
+@pytest.mark.parametrize("options", [SQLiteOptions, RedisOptions])
+def test_options_of_backends_have_the_right_default(options):
+    for name in fields(options):
+        assert rows("settings.md")[name][1] == f"`{getattr(options(), name)}`"
 
 
 # ----------------------------------------------------------------------------------------------------- storage API

@@ -1,0 +1,150 @@
+"""Finds the server that keeps a namespace: a fixed one, the primary that sentinels know, or a node of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio.connection import Connection, SSLConnection
+from redis.crc import key_slot
+
+from omniq.errors import ConnectionLostError
+from omniq_redis.failures import NETWORK, not_applied
+from omniq_redis.options import address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omniq_redis.options import RedisOptions
+
+__all__ = ["Addresses", "connected"]
+
+
+async def connected(options: RedisOptions, host: str, port: int, *, database: int | None = None) -> Connection:
+    """Return a new connection to a server, logged in.
+
+    Raises:
+        ConnectionLostError: It cannot be reached.
+        ConfigError: It refuses the login.
+    """
+    arguments: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "db": options.database if database is None else database,
+        "username": options.username,
+        "password": options.password,
+        # Time limits are set around whole exchanges, and nothing is repeated behind the caller's back.
+        "socket_timeout": None,
+        "socket_connect_timeout": None,
+        "socket_keepalive": True,
+        "health_check_interval": 0,
+        "retry_on_error": [],
+        "retry": None,
+        "protocol": 2,
+    }
+    kind: type[Connection] = Connection
+    if options.tls:
+        kind = SSLConnection
+        arguments |= {
+            "ssl_ca_certs": options.tls_ca and str(options.tls_ca),
+            "ssl_certfile": options.tls_cert and str(options.tls_cert),
+            "ssl_keyfile": options.tls_key and str(options.tls_key),
+            "ssl_cert_reqs": "required" if options.tls_verify else "none",
+            "ssl_check_hostname": options.tls_verify,
+        }
+    connection = kind(**arguments)
+    try:
+        async with asyncio.timeout(options.connect_timeout):
+            await connection.connect()  # type: ignore[no-untyped-call] # the driver has no types here
+    except BaseException as error:
+        await connection.disconnect(nowait=True)
+        if isinstance(error, Exception):
+            raise not_applied(error, f"{host}:{port}") from error
+        raise
+    return connection
+
+
+class Addresses:
+    """Where the server of a namespace is; asked again after `forget`.
+
+    Args:
+        options: How to reach it.
+        key: A key of the namespace, all of whose keys are in one slot.
+    """
+
+    def __init__(self, options: RedisOptions, key: bytes) -> None:
+        self._options = options
+        self._slot = key_slot(key)
+        self._known: list[tuple[str, int]] = []
+        self._found: tuple[str, int] | None = None
+        self.is_cluster = options.cluster
+
+    def forget(self) -> None:
+        """Look again the next time."""
+        if self.is_cluster or self._options.sentinels:
+            self._found = None
+
+    def moved(self, text: str) -> None:
+        """Follow `MOVED slot host:port`."""
+        host, port = address(text.rsplit(maxsplit=1)[-1])
+        self._found = (host or self._options.host, port)
+
+    async def locate(self) -> tuple[str, int]:
+        """Return host and port.
+
+        Raises:
+            ConnectionLostError: Nobody who could tell answers.
+        """
+        options = self._options
+        if self._found is not None:
+            return self._found
+        if options.sentinels:
+            found = await self._ask([address(each) for each in options.sentinels], self._ask_sentinel)
+        elif self.is_cluster:
+            seeds = [*self._known, (options.host, options.port), *map(address, options.nodes)]
+            found = await self._ask(seeds, self._ask_node)
+        else:
+            found = (options.host, options.port)
+        self._found = found
+        return found
+
+    async def _ask(self, places: Sequence[tuple[str, int]], ask: Any) -> tuple[str, int]:
+        told: list[str] = []
+        for host, port in dict.fromkeys(places):
+            try:
+                # Sentinels and nodes have no databases.
+                connection = await connected(self._options, host, port, database=0)
+            except ConnectionLostError as error:
+                told.append(str(error))
+                continue
+            try:
+                async with asyncio.timeout(self._options.connect_timeout):
+                    found: tuple[str, int] | None = await ask(connection, host)
+            except NETWORK as error:
+                told.append(f"{host}:{port}: {error}")
+                continue
+            finally:
+                with contextlib.suppress(Exception):
+                    await connection.disconnect(nowait=True)
+            if found is not None:
+                return found
+            told.append(f"{host}:{port} does not know it")
+        raise ConnectionLostError(f"Nobody tells where the server of this namespace is. {' '.join(told)}")
+
+    async def _ask_sentinel(self, connection: Connection, host: str) -> tuple[str, int] | None:
+        del host
+        await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._options.sentinel_service)
+        found = await connection.read_response()
+        return (found[0].decode(), int(found[1])) if found else None
+
+    async def _ask_node(self, connection: Connection, host: str) -> tuple[str, int] | None:
+        await connection.send_command("CLUSTER", "SLOTS")
+        ranges = await connection.read_response()
+        self._known = [
+            (node[0].decode() or host, node[1]) for _, _, *nodes in ranges for node in nodes if node[0] is not None
+        ]
+        for first, last, (name, port, *_), *_ in ranges:
+            if first <= self._slot <= last:
+                return (name.decode() if name else host, port)
+        return None

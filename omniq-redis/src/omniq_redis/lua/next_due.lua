@@ -1,0 +1,2 @@
+-- read-only
+return cmsgpack.pack(first_score(P .. 'schedule-due'))

@@ -1,0 +1,188 @@
+-- Tasks. A task is known by its seq as 15 digits, `s`. Heads and bodies are in hashes of 512 tasks each, `heads:<page>`
+-- and `bodies:<page>`; the hash `ids` finds the seq of an id. By state a task is in one sorted set of its queue:
+-- PENDING in `ready:<priority>:<queue>` by ready_at (and in `expiry:<queue>` by expires_at), RUNNING in
+-- `leases:<queue>` by lease_until, which is nowhere else; ended in `ended:<state>:<pinned>` by finished_at.
+local PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = 0, 1, 2, 3, 4
+local ENQUEUED, STARTED, COMPLETED_EVENT, FAILED_EVENT, RETRYING, RELEASED, CANCEL_REQUESTED, CANCELLED_EVENT = 0, 1, 2, 3, 4, 5, 6, 7
+local LEASE_EXPIRED, EXPIRED, REDRIVEN = 8, 9, 10
+-- The fields of a head. Those up to ENQUEUED_AT are the same for all tasks of a batch; the rest comes with each task.
+local ID, STATE, VERSION, EPOCH, ATTEMPTS, NONCE, READY, WORKER, CANCEL, STARTED_AT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+local FINISHED, ERROR, MARKS, ENQUEUED_AT, QUEUE, PRIORITY, MAX_ATTEMPTS, ETA, UNIQUE = 11, 12, 13, 14, 15, 16, 17, 18, 19
+local EXPIRES, INTERVAL, SERIES, NOMINAL, PINNED, FUNC, TTL = 20, 21, 22, 23, 24, 25, 26
+local PAGE = 512
+
+local function page_of(s)
+  return math.floor(s / PAGE)
+end
+
+-- Groups seqs by page.
+local function by_page(seqs)
+  local pages = {}
+  for _, s in ipairs(seqs) do
+    local page = page_of(s)
+    local group = pages[page]
+    if not group then
+      group = {}
+      pages[page] = group
+    end
+    group[#group + 1] = s
+  end
+  return pages
+end
+
+-- Reads the hashes `kind`:<page> for many tasks; returns by seq what is there.
+local function read_pages(kind, seqs)
+  local found = {}
+  for page, group in pairs(by_page(seqs)) do
+    for first = 1, #group, 1000 do
+      local last = math.min(first + 999, #group)
+      for i, value in ipairs(call('HMGET', P .. kind .. page, unpack(group, first, last))) do
+        found[group[first + i - 1]] = value
+      end
+    end
+  end
+  return found
+end
+
+-- Heads that were read; false if there is none, or it is damaged. `saved` has the seqs of changed ones, `raw` heads as
+-- they are to be written.
+local heads, saved, raw = {}, {}, {}
+
+local function unpacked(packed)
+  local ok, head = pcall(cmsgpack.unpack, packed)
+  return ok and type(head) == 'table' and #head == TTL and head
+end
+
+local function fetch(seqs)
+  local missing = {}
+  for _, s in ipairs(seqs) do
+    if heads[s] == nil then
+      heads[s] = raw[s] and unpacked(raw[s]) or false
+      missing[#missing + 1] = not heads[s] and s or nil
+    end
+  end
+  for s, packed in pairs(read_pages('heads:', missing)) do
+    heads[s] = packed and unpacked(packed)
+  end
+end
+
+local function head_of(s)
+  if heads[s] == nil then
+    fetch({s})
+  end
+  return heads[s]
+end
+
+-- Seqs by id.
+local index = {}
+
+local function find(ids)
+  local missing = {}
+  for _, id in ipairs(ids) do
+    if index[id] == nil then
+      index[id] = false
+      missing[#missing + 1] = id
+    end
+  end
+  for first = 1, #missing, 4000 do
+    local last = math.min(first + 3999, #missing)
+    for i, s in ipairs(call('HMGET', P .. 'ids', unpack(missing, first, last))) do
+      index[missing[first + i - 1]] = s
+    end
+  end
+end
+
+local function seq_of(id)
+  if index[id] == nil then
+    find({id})
+  end
+  return index[id]
+end
+
+local function seq_text(seq)
+  return string.format('%015d', seq)
+end
+
+-- Queues: {tasks, paused, priorities ever used (digits, 9 first), COMPLETED, FAILED, CANCELLED} in the hash `queues`.
+local TASKS, PAUSED, PRIORITIES = 1, 2, 3
+local queues, touched = {}, {}
+
+local function queue_of(name)
+  local queue = queues[name]
+  if not queue then
+    local packed = call('HGET', P .. 'queues', name)
+    queue = packed and cmsgpack.unpack(packed) or {0, 0, '', 0, 0, 0}
+    queues[name] = queue
+  end
+  return queue
+end
+
+local function flush_queues()
+  for name in pairs(touched) do
+    local queue = queues[name]
+    if queue[TASKS] == 0 and queue[PAUSED] == 0 then
+      call('HDEL', P .. 'queues', name)
+    else
+      call('HSET', P .. 'queues', name, cmsgpack.pack(queue))
+    end
+  end
+  touched = {}
+end
+
+local function count(name, field, by)
+  local queue = queue_of(name)
+  queue[field] = queue[field] + by
+  touched[name] = true
+end
+
+local ready_keys = {}
+
+local function ready_key(priority, name)
+  local keys = ready_keys[name]
+  if not keys then
+    keys = {}
+    ready_keys[name] = keys
+  end
+  priority = tonumber(priority)
+  local key = keys[priority]
+  if not key then
+    key = P .. 'ready:' .. priority .. ':' .. name
+    keys[priority] = key
+  end
+  return key
+end
+
+local function distinct(names)
+  local seen, result = {}, {}
+  for _, name in ipairs(names) do
+    if not seen[name] then
+      seen[name] = true
+      result[#result + 1] = name
+    end
+  end
+  return result
+end
+
+local function is_expired(h)
+  return h[STATE] == PENDING and h[EXPIRES] and h[EXPIRES] <= now
+end
+
+-- The earliest time at which work may come up in these queues; false if never.
+local function next_at(names)
+  local earliest = false
+  local function take(at)
+    if at and (not earliest or at < earliest) then
+      earliest = at
+    end
+  end
+  for _, name in ipairs(names) do
+    local queue = queue_of(name)
+    if queue[PAUSED] == 0 then
+      for priority in queue[PRIORITIES]:gmatch('%d') do
+        take(first_score(ready_key(priority, name)))
+      end
+    end
+    take(first_score(P .. 'leases:' .. name))
+  end
+  return earliest
+end

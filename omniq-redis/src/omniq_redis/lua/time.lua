@@ -1,0 +1,2 @@
+-- read-only
+return cmsgpack.pack(now)
