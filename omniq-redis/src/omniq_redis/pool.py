@@ -41,7 +41,7 @@ class Pool:
         self._addresses = Addresses(options, prefix)
         self._free: list[tuple[tuple[str, int], Connection, float]] = []
         self._slots = asyncio.Semaphore(options.max_connections)
-        self._cancelled: set[asyncio.Task[None]] = set()
+        self._cancelled: dict[asyncio.Task[None], Connection] = {}
         self._is_closed = False
 
     @property
@@ -118,8 +118,8 @@ class Pool:
             await connection.disconnect(nowait=True)
         elif left:
             task = asyncio.get_running_loop().create_task(self._read_rest(place, connection, left))
-            self._cancelled.add(task)
-            task.add_done_callback(self._cancelled.discard)
+            self._cancelled[task] = connection
+            task.add_done_callback(self._cancelled.pop)
         else:
             self._free.append((place, connection, time.monotonic()))
 
@@ -138,12 +138,12 @@ class Pool:
     async def _connection(self) -> tuple[tuple[str, int], Connection]:
         """Return a connection that is not known to be broken."""
         place = await self._addresses.locate()
+        if self._free and time.monotonic() - self._free[-1][2] > _IDLE:
+            # In the first turn the loop hears that connections were closed meanwhile, in the second they know it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         while self._free:
-            found, connection, since = self._free.pop()
-            if time.monotonic() - since > _IDLE:
-                # In the first turn the loop hears that connections were closed meanwhile, in the second they know it.
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
+            found, connection, _ = self._free.pop()
             if found == place and not await _is_broken(connection):
                 return found, connection
             await connection.disconnect(nowait=True)
@@ -197,10 +197,11 @@ class Pool:
     async def close(self) -> None:
         """Close the connections; those in use when their exchange is over."""
         self._is_closed = True
-        if self._cancelled:
-            for task in self._cancelled:
-                task.cancel()
-            await asyncio.wait(self._cancelled)
+        cancelled = dict(self._cancelled)
+        for task, connection in cancelled.items():
+            task.cancel()
+            await asyncio.wait({task})
+            await release(connection)  # a task that had not begun has closed nothing
         while self._free:
             await release(self._free.pop()[1])
 
