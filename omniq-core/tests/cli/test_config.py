@@ -38,16 +38,16 @@ def test_show_hides_secrets(invoke, folder):
 def test_check(invoke, answer, monkeypatch):
     assert invoke("config", "check").stdout.startswith("Valid. task queue: sqlite")
     assert answer("config", "check") == {"valid": True, "problems": []}
-    monkeypatch.setenv("OMNIQ_EVENT_STORAGE_TYPE", "redis")
+    monkeypatch.setenv("OMNIQ_EVENT_STORAGE_TYPE", "postgres")
     result = invoke("config", "check", code=1)
     assert (
-        "Unsupported event storage backend: redis\nIt is not installed. Install it with: pip install" in result.stderr
+        "Unsupported event storage backend: postgres\nIt is not installed. Install it with: pip install" in result.stderr
     )
     assert json.loads(invoke("config", "check", "--json", code=1).stdout)["problems"][0]["role"] == "event storage"
 
 
 def test_the_same_problem_is_explained_once(invoke):
-    told = invoke("config", "check", "--backend", "redis", code=1).stderr
+    told = invoke("config", "check", "--backend", "postgres", code=1).stderr
     assert told.count("Unsupported ") == 4
     assert told.count("It is not installed") == 1
 
