@@ -41,7 +41,8 @@ def test_check(invoke, answer, monkeypatch):
     monkeypatch.setenv("OMNIQ_EVENT_STORAGE_TYPE", "postgres")
     result = invoke("config", "check", code=1)
     assert (
-        "Unsupported event storage backend: postgres\nIt is not installed. Install it with: pip install" in result.stderr
+        "Unsupported event storage backend: postgres\nIt is not installed. Install it with: pip install"
+        in result.stderr
     )
     assert json.loads(invoke("config", "check", "--json", code=1).stdout)["problems"][0]["role"] == "event storage"
 
