@@ -42,7 +42,7 @@ def verdict(id, harness, profile="smoke"):
 @pytest.mark.parametrize("name", MIXES)
 def test_roles_on_different_backends_work_together(name):
     with find_harness(name) as harness:
-        ids = [id for id in PAIRS if not id.endswith("joined")] + ["OQ-Q-0101-separate", "OQ-Q-0901-separate"]
+        ids = [id for id in PAIRS if not id.endswith("joined")] + ["OQ-Q-0101-separate", "OQ-Q-0901-separate", "OQ-X-0956"]
         found = {id: verdict(id, harness) for id in ids}
     assert {id: outcome.reason for id, outcome in found.items() if outcome.status is not Status.PASS} == {}
 

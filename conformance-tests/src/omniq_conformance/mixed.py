@@ -45,16 +45,18 @@ class MixedHarness(Harness):
     async def open(self, namespace: str) -> OpenedStores:
         """Return a handle with each role of its own backend."""
         kept: dict[str, Storage] = {}
+        spare = OpenedStores()
         try:
             for number, member in enumerate(self.members):
-                opened = await member.open(_inner(namespace, number))
+                spare = await member.open(_inner(namespace, number))
                 for role, attribute in ATTRIBUTES.items():
-                    storage = opened.role(role)
+                    storage = spare.role(role)
                     if storage is not None and self.parts.get(role) is member:
                         kept[attribute] = storage
-                        opened = attrs.evolve(opened, **{attribute: None})
-                await opened.close()
+                        spare = attrs.evolve(spare, **{attribute: None})
+                await spare.close()
         except BaseException:
+            await spare.close()
             await OpenedStores(**kept).close()  # type: ignore[arg-type] # each came from its own role
             raise
         return OpenedStores(**kept)  # type: ignore[arg-type] # as above
