@@ -42,7 +42,11 @@ def verdict(id, harness, profile="smoke"):
 @pytest.mark.parametrize("name", MIXES)
 def test_roles_on_different_backends_work_together(name):
     with find_harness(name) as harness:
-        ids = [id for id in PAIRS if not id.endswith("joined")] + ["OQ-Q-0101-separate", "OQ-Q-0901-separate", "OQ-X-0956"]
+        ids = [id for id in PAIRS if not id.endswith("joined")] + [
+            "OQ-Q-0101-separate",
+            "OQ-Q-0901-separate",
+            "OQ-X-0956",
+        ]
         found = {id: verdict(id, harness) for id in ids}
     assert {id: outcome.reason for id, outcome in found.items() if outcome.status is not Status.PASS} == {}
 
@@ -284,3 +288,10 @@ def test_results_in_another_store_survive_what_the_queue_forgets():
             return (await stores.results.get(["t"], now=T0))[0].status
 
     assert asyncio.run(story()) is TaskStatus.COMPLETED
+
+
+def test_a_role_that_keeps_nothing_promises_nothing_after_a_crash():
+    with find_harness("memory,task_queue=sqlite") as harness:
+        found = verdict("OQ-X-0401-separate", harness)
+    assert found.status is Status.UNSUPPORTED
+    assert "durability none for result storage, event storage, schedule storage" in found.reason

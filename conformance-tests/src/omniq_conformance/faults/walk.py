@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
+from omniq.models.config import Role
 from omniq.storage.capabilities import Durability, Scope
 from omniq_conformance.faults import strace
 from omniq_conformance.faults.aftermath import examine
@@ -45,17 +46,23 @@ async def durable(trial: Trial) -> Capabilities:
     """Return what a backend offers that keeps what it acknowledged.
 
     Raises:
-        UnsupportedError: It declares that it does not; what another process had written was looked for.
+        UnsupportedError: It declares that it, or a role of it, does not; what another process had written was looked for.
         UnverifiedError: The backend does not take `now=`, or nobody knows why a role is not there.
         DivergenceError: It does not refuse a role that it does not offer.
     """
     async with trial.space() as space:
         stores = await space.open()
         capabilities = stores.task_queue.capabilities
+        volatile = [
+            role
+            for role in Role
+            if (kept := stores.opened.role(role)) and kept.capabilities.durability is Durability.NONE
+        ]
     without(trial, stores)
-    if capabilities.durability is Durability.NONE:
+    if volatile:
         left = await _left_behind(trial)
-        msg = f"It declares durability none: of what another process had written, {left} records were left."
+        roles = ", ".join(volatile)
+        msg = f"It declares durability none for {roles}: of what another process had written, {left} records were left."
         raise UnsupportedError(msg)
     if not capabilities.injectable_time:
         msg = "The scenario has a clock of its own, and the backend does not take `now=` (injectable_time)."
