@@ -46,7 +46,7 @@ async def durable(trial: Trial) -> Capabilities:
     """Return what a backend offers that keeps what it acknowledged.
 
     Raises:
-        UnsupportedError: It declares that it, or a role of it, does not; what another process had written was looked for.
+        UnsupportedError: It declares that a role of it does not; what another process had written was looked for.
         UnverifiedError: The backend does not take `now=`, or nobody knows why a role is not there.
         DivergenceError: It does not refuse a role that it does not offer.
     """
