@@ -47,7 +47,7 @@ def types(s: nox.Session) -> None:
 
 @session(python=PYTHONS, uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
 def tests(s: nox.Session) -> None:
-    """Run the tests of every package and of the repository; those of the conformance suite itself on the newest Python."""
+    """Run the tests of every package and of the repository; those of the conformance suite on the newest Python."""
     options = ["-n", "auto", "--dist", "worksteal"]
     if s.python != PYTHONS[-1]:
         options.append("--ignore=conformance-tests/tests")
