@@ -129,7 +129,8 @@ def test_wheels_hold_the_package_the_type_marker_and_the_licence(dist):
 
 def test_no_stranger_is_installed(python, tmp_path):
     found = json.loads(run(python, "-c", DESCRIBE, cwd=tmp_path))
-    assert found["versions"] == dict.fromkeys(["omniq", "omniq-core", "omniq-memory", "omniq-sqlite"], VERSION)
+    backends = [each.partition("==")[0] for each in CONFIG["project"]["optional-dependencies"]["all"]]
+    assert found["versions"] == dict.fromkeys(["omniq", "omniq-core", *backends], VERSION)
     assert found["owners"] == ["omniq-core"]
     assert found["backends"] == ["memory", "sqlite"]
     assert Path(found["file"]).is_relative_to(python.parent.parent)
