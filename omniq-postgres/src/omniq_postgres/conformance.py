@@ -1,0 +1,72 @@
+"""How the conformance suite opens this backend; needs omniq-conformance."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import asyncpg
+
+from omniq.storage.backend import BackendConfig
+from omniq_conformance import Harness, OpenedStores, open_plugin
+from omniq_postgres import plugin
+from omniq_postgres.schema import FORMAT, in_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["PostgresHarness"]
+
+_GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
+_STORED = {
+    "tasks": "SELECT id FROM omniq.task",
+    "heads": "SELECT id FROM omniq.head",
+    "results": "SELECT id FROM omniq.result",
+    "schedules": "SELECT id FROM omniq.schedule",
+    "events": "SELECT task || '/' || version FROM omniq.event",
+    "outbox": "SELECT task || '/' || version FROM omniq.outbox",
+    "paused queues": "SELECT queue FROM omniq.paused",
+}
+
+
+class PostgresHarness(Harness):
+    """A namespace is a schema."""
+
+    backend = "postgres"
+    server_kind: ClassVar[str | None] = "postgres"
+    server_options: ClassVar[Mapping[str, Any]] = {"max_connections": 400}
+    golden = _GOLDEN if _GOLDEN.is_dir() else None
+
+    async def open(self, namespace: str) -> OpenedStores:
+        """Return a handle on the schema of the namespace."""
+        options = {"schema": _schema(namespace)}
+        return await open_plugin(plugin, BackendConfig(backend_type="postgres", url=self.url, options=options))
+
+    async def destroy(self, namespace: str) -> None:
+        """Remove the schema."""
+        await self._run(f'DROP SCHEMA IF EXISTS "{_schema(namespace)}" CASCADE')
+
+    async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
+        """Read the tables."""
+        return {
+            name: [str(row[0]) for row in await self._run(query, namespace)] for name, query in _STORED.items()
+        }
+
+    async def make_newer(self, namespace: str) -> None:
+        """Raise the numbers of the format."""
+        await self._run(
+            f"UPDATE omniq.meta SET value = '{FORMAT + 1}' WHERE key IN ('format', 'min_writer')", namespace
+        )
+
+    async def _run(self, statement: str, namespace: str = "") -> list[Any]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            return await connection.fetch(in_schema(statement, _schema(namespace)) if namespace else statement)
+        finally:
+            await connection.close()
+
+
+def _schema(namespace: str) -> str:
+    return namespace.replace("-", "_")

@@ -1,0 +1,222 @@
+"""One database: opened by several roles, and how statements are run on it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from omniq.errors import ConfigError, OmniQError, StoreClosedError, StoreFormatError
+from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq_postgres.bell import Bell
+from omniq_postgres.failures import NETWORK, mapped
+from omniq_postgres.pool import Pool, connected, release
+from omniq_postgres.schema import FORMAT, in_schema, migrate, read_format, schema_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asyncpg import Connection, Record
+
+    from omniq_postgres.options import PostgresOptions
+
+__all__ = ["Database"]
+
+_OLDEST = 130_000
+_MAX_PAYLOAD = 32 * 1024 * 1024
+_SETTINGS = (
+    "server_version", "server_version_num", "server_encoding", "fsync", "synchronous_commit",
+    "synchronous_standby_names", "default_transaction_isolation",
+)  # fmt: skip
+
+
+class Database:
+    """The database of one namespace, for the roles of one configuration. Belongs to the event loop that opened it.
+
+    Args:
+        options: How to reach it.
+        project: The project's name.
+
+    Attributes:
+        schema: The schema with all tables.
+        pool: The connections; new ones whenever it is opened again.
+        bell: Hears wake-ups, and sends them.
+    """
+
+    def __init__(self, options: PostgresOptions, project: str) -> None:
+        self.options = options
+        self.project = project
+        self.schema = options.schema or schema_of(project)
+        self.pool = Pool(options)
+        self.bell = self._new_bell()
+        self._users = 0
+        self._pid = 0
+        self._opening = asyncio.Lock()
+        self._capabilities: Capabilities | None = None
+
+    # Life
+
+    async def open(self) -> None:
+        """Connect, look at the server and make or migrate the schema; for every role once.
+
+        Raises:
+            ConnectionLostError: The server cannot be reached.
+            ConfigError: The server is too old, or its settings will not do.
+            StoreFormatError: A newer version of this backend has changed the schema.
+        """
+        async with self._opening:
+            if self.is_open:
+                self._users += 1
+                return
+            # What a parent process or another event loop left here is of no use.
+            self._pid, self._users = os.getpid(), 1
+            self.pool = Pool(self.options)
+            self.bell = self._new_bell()
+            try:
+                self._capabilities = await self._greet()
+                await self.pool.open()
+            except BaseException:
+                self._users = 0
+                await self.pool.close()
+                raise
+
+    async def close(self) -> None:
+        """Let one role go; with the last one, close all connections."""
+        self._users -= 1
+        if self._users == 0:
+            await self.bell.close()
+            await self.pool.close()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server can do."""
+        if self._capabilities is None:
+            raise StoreClosedError(
+                "The PostgreSQL backend is not open. Open it first: async with app, or await storage.open()."
+            )
+        return self._capabilities
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be used."""
+        return self._users > 0 and self._pid == os.getpid()
+
+    @property
+    def where(self) -> str:
+        """The address in messages."""
+        return f"{self.options.host}:{self.options.port}"
+
+    def check_open(self) -> None:
+        """Refuse to work when closed, or in a child process that inherited the connections.
+
+        Raises:
+            StoreClosedError: It is so.
+        """
+        if not self.is_open:
+            if self._users:
+                raise StoreClosedError("This store was opened before a fork. Open one of its own in the child process.")
+            raise StoreClosedError("The PostgreSQL backend is closed. Open it again, or make a new application.")
+
+    # Statements
+
+    async def read(self, statement: str, *arguments: Any) -> list[Record]:
+        """Run a statement that changes nothing. It names everything as `omniq.<name>`."""
+        self.check_open()
+        return await self.pool.fetch(_statement(statement, self.schema), *arguments)
+
+    async def write(self, statement: str, *arguments: Any, kinds: str = "") -> list[Record]:
+        """Run a statement that may change something, and ring for these kinds of changes."""
+        self.check_open()
+        rows = await self.pool.fetch(_statement(statement, self.schema), *arguments, changes=True)
+        if kinds:
+            self.bell.ring(kinds)
+        return rows
+
+    async def time(self) -> int:
+        """Return the server's clock in milliseconds since the epoch, UTC."""
+        ((at,),) = await self.read("SELECT omniq.now_ms()")
+        return int(at)
+
+    # Opening
+
+    def _new_bell(self) -> Bell:
+        digest = hashlib.sha256(self.schema.encode()).hexdigest()[:16]
+        return Bell(self.options, self.pool, f"omniq_{digest}")
+
+    async def _greet(self) -> Capabilities:
+        connection = await connected(self.options)
+        try:
+            settings = await self._settings(connection)
+            _check(settings)
+            return self._capabilities_of(settings, await self._identity(connection))
+        except NETWORK as error:
+            raise error if isinstance(error, OmniQError) else mapped(error, self.where, changes=False) from error
+        finally:
+            await release(connection)
+
+    async def _settings(self, connection: Connection) -> Mapping[str, str]:
+        rows = await connection.fetch(
+            "SELECT name, setting FROM pg_settings WHERE name = ANY ($1)",
+            _SETTINGS,
+            timeout=self.options.statement_timeout,
+        )
+        return dict(rows)
+
+    async def _identity(self, connection: Connection) -> str:
+        if self.options.migrate:
+            return await migrate(connection, self.schema, where=self.where)
+        stored, identity = await read_format(connection, self.schema)
+        if stored < FORMAT:
+            raise StoreFormatError(
+                f"The schema {self.schema!r} has format {stored}, this omniq-postgres needs {FORMAT}, and `migrate` "
+                "is off. Run: omniq migrate"
+            )
+        return identity
+
+    def _capabilities_of(self, settings: Mapping[str, str], identity: str) -> Capabilities:
+        durability, warnings = _durability(settings)
+        if not self.bell.is_push:
+            warnings.append("listen_dsn is 'off': waits are not woken, and look once a second.")
+        return Capabilities(
+            durability=durability,
+            scope=Scope.CLUSTER,
+            push=self.bell.is_push,
+            transaction_domain=f"postgres:{identity}",
+            max_wait_ms=1000,
+            max_payload_bytes=_MAX_PAYLOAD,
+            server_version=f"PostgreSQL {settings['server_version']}",
+            warnings=tuple(warnings),
+        )
+
+
+@cache
+def _statement(text: str, schema: str) -> str:
+    return in_schema(text, schema)
+
+
+def _check(settings: Mapping[str, str]) -> None:
+    if int(settings["server_version_num"]) < _OLDEST:
+        raise ConfigError(f"PostgreSQL {settings['server_version']} is too old. Upgrade the server to 13 or later.")
+    if settings["server_encoding"] != "UTF8":
+        raise ConfigError(
+            f"The database's encoding is {settings['server_encoding']}. Make one with: CREATE DATABASE omniq ENCODING 'UTF8'"
+        )
+    if settings["default_transaction_isolation"] != "read committed":
+        raise ConfigError(
+            f"default_transaction_isolation is {settings['default_transaction_isolation']!r}; OmniQ needs READ COMMITTED. "
+            "Run: ALTER ROLE <user> SET default_transaction_isolation = 'read committed'"
+        )
+
+
+def _durability(settings: Mapping[str, str]) -> tuple[Durability, list[str]]:
+    if settings["synchronous_commit"] == "off":
+        return Durability.NONE, [
+            "synchronous_commit is off: a crash of the server loses what it acknowledged in the last moments."
+        ]
+    if settings["fsync"] == "off":
+        return Durability.PROCESS_CRASH, ["fsync is off: a crash of the server's machine may destroy the database."]
+    if settings["synchronous_standby_names"] and settings["synchronous_commit"] != "local":
+        return Durability.REPLICATED, []
+    return Durability.OS_CRASH, []

@@ -1,0 +1,175 @@
+"""The connections to one server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl as tls
+import time
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from omniq_postgres.failures import NETWORK, deadlocked, is_broken, mapped, not_connected
+
+if TYPE_CHECKING:
+    from asyncpg import Connection, Record
+
+    from omniq_postgres.options import PostgresOptions
+
+__all__ = ["Pool", "connected", "release"]
+
+_IDLE = 0.05
+_CLOSING = 1.0
+_REPEATS = 5
+
+
+async def connected(options: PostgresOptions) -> Connection:
+    """Return a new connection, logged in.
+
+    Raises:
+        ConnectionLostError: The server cannot be reached.
+        ConfigError: It refuses the login, or has no such database.
+    """
+    try:
+        return await asyncpg.connect(
+            host=options.host,
+            port=options.port,
+            user=options.username,
+            password=options.password,
+            database=options.database,
+            ssl=_encryption(options),
+            timeout=options.connect_timeout,
+            statement_cache_size=options.statement_cache_size,
+            max_cached_statement_lifetime=0,
+            server_settings={"application_name": options.application_name},
+        )
+    except NETWORK as error:
+        raise not_connected(error, f"{options.host}:{options.port}") from error
+
+
+def _encryption(options: PostgresOptions) -> tls.SSLContext | str:
+    if options.ssl == "disable" or (options.ssl_ca is None and options.ssl_cert is None):
+        return options.ssl
+    context = tls.create_default_context(cafile=options.ssl_ca)
+    context.check_hostname = options.ssl == "verify-full"
+    if options.ssl_ca is None and not options.ssl.startswith("verify"):
+        context.verify_mode = tls.CERT_NONE
+    if options.ssl_cert is not None:
+        context.load_cert_chain(options.ssl_cert, options.ssl_key)
+    return context
+
+
+class Pool:
+    """Connections that are used by one statement at a time, at most `max_connections`.
+
+    Args:
+        options: How to reach the server.
+    """
+
+    def __init__(self, options: PostgresOptions) -> None:
+        self._options = options
+        self._where = f"{options.host}:{options.port}"
+        self._free: list[tuple[Connection, float]] = []
+        self._slots = asyncio.Semaphore(options.max_connections)
+        self._cancelled: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    async def open(self) -> None:
+        """Make the first connections."""
+        for _ in range(self._options.min_connections):
+            self._free.append((await connected(self._options), time.monotonic()))
+
+    async def fetch(self, statement: str, *arguments: Any, changes: bool = False) -> list[Record]:
+        """Run one statement and return its rows.
+
+        Raises:
+            ConnectionLostError: Nothing was applied.
+            OutcomeUnknownError: The reply was lost, and `changes` says that something may have been changed.
+            StorageError: The server refused it.
+        """
+        for _ in range(_REPEATS):
+            if self._cancelled:
+                await asyncio.wait(self._cancelled)
+            async with self._slots:
+                connection = await self._connection()
+                try:
+                    rows = await self._run(connection, statement, arguments)
+                except asyncio.CancelledError:
+                    self._clean_up(connection)
+                    raise
+                except NETWORK as error:
+                    if is_broken(error) or connection.is_closed():
+                        connection.terminate()
+                    else:
+                        self._give_back(connection)
+                    if deadlocked(error):
+                        failure = error
+                        continue
+                    raise mapped(error, self._where, changes=changes) from error
+                except BaseException:
+                    connection.terminate()
+                    raise
+                self._give_back(connection)
+                return rows
+        raise mapped(failure, self._where, changes=changes) from failure
+
+    async def _run(self, connection: Connection, statement: str, arguments: tuple[Any, ...]) -> list[Record]:
+        timeout = self._options.statement_timeout
+        if self._options.statement_cache_size:
+            return await connection.fetch(statement, *arguments, timeout=timeout)  # type: ignore[no-any-return]
+        # Without names a statement is prepared and run in two steps, which a pooler has to send to one server.
+        async with asyncio.timeout(timeout), connection.transaction():
+            return await connection.fetch(statement, *arguments)  # type: ignore[no-any-return]
+
+    def _give_back(self, connection: Connection) -> None:
+        if self._is_closed or connection.is_closed():
+            connection.terminate()
+        else:
+            self._free.append((connection, time.monotonic()))
+
+    def _clean_up(self, connection: Connection) -> None:
+        """Let others use the connection of a cancelled call once the server is done with it.
+
+        Calls that follow wait for that: the server might else do them before the cancelled one.
+        """
+        task = asyncio.get_running_loop().create_task(self._outlast(connection))
+        self._cancelled.add(task)
+        task.add_done_callback(self._cancelled.discard)
+
+    async def _outlast(self, connection: Connection) -> None:
+        try:
+            await connection.execute("ROLLBACK" if connection.is_in_transaction() else "SELECT", timeout=_CLOSING)
+        except BaseException as error:
+            connection.terminate()
+            if not isinstance(error, NETWORK):
+                raise
+        else:
+            self._give_back(connection)
+
+    async def _connection(self) -> Connection:
+        """Return a connection that is not known to be broken."""
+        if self._free and time.monotonic() - self._free[-1][1] > _IDLE:
+            # In the first turn the loop hears that connections were closed meanwhile, in the second they know it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        while self._free:
+            connection, _ = self._free.pop()
+            if not connection.is_closed():
+                return connection
+        return await connected(self._options)
+
+    async def close(self) -> None:
+        """Close the connections; those in use when their statement is over."""
+        self._is_closed = True
+        for task in list(self._cancelled):
+            task.cancel()
+            await asyncio.wait({task})
+        while self._free:
+            await release(self._free.pop()[0])
+
+
+async def release(connection: Connection) -> None:
+    """Close a connection that is not used any more, and return once it is closed."""
+    with contextlib.suppress(*NETWORK):
+        await connection.close(timeout=_CLOSING)
