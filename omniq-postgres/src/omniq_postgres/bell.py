@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omniq.errors import OmniQError
 from omniq_postgres.failures import NETWORK
-from omniq_postgres.pool import connected, release
+from omniq_postgres.pool import release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ class Bell:
         while self._options is not None:
             connection = None
             try:
-                connection = await connected(self._options)
+                connection = await self._pool.connect(self._options)
                 ended = asyncio.Event()
                 connection.add_termination_listener(lambda *_, ended=ended: ended.set())
                 await connection.add_listener(self._channel, self._heard)

@@ -69,6 +69,7 @@ class PostgresEventStorage(PostgresRole, EventStorage):
 
     async def _tail(self, position: tuple[int, int] | None, wanted: EventFilter | None) -> AsyncIterator[Event]:
         bell = self._opened.bell
+        await bell.listen()
         if position is None:
             position = (await self._sequence(), 10**17)
         while self._open:

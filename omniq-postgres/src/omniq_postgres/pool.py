@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Pool", "connected", "release"]
 
 _IDLE = 0.05
+_KEPT = 2.0
+"""Seconds after which a connection beyond `min_connections` is closed if nobody needs it."""
 _CLOSING = 1.0
 _REPEATS = 5
 
@@ -72,13 +74,27 @@ class Pool:
         self._where = f"{options.host}:{options.port}"
         self._free: list[tuple[Connection, float]] = []
         self._slots = asyncio.Semaphore(options.max_connections)
-        self._cancelled: set[asyncio.Task[None]] = set()
+        self._cancelled: set[asyncio.Task[Any]] = set()
+        self._reaper: asyncio.TimerHandle | None = None
         self._is_closed = False
 
     async def open(self) -> None:
         """Make the first connections."""
         for _ in range(self._options.min_connections):
-            self._free.append((await connected(self._options), time.monotonic()))
+            self._free.append((await self.connect(self._options), time.monotonic()))
+
+    async def connect(self, options: PostgresOptions) -> Connection:
+        """Return a new connection; if the caller is cancelled, it is closed once it is made.
+
+        The driver, cancelled while it connects, would leave a socket open.
+        """
+        task = asyncio.get_running_loop().create_task(connected(options))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._track(task)
+            task.add_done_callback(_drop)
+            raise
 
     async def fetch(self, statement: str, *arguments: Any, changes: bool = False) -> list[Record]:
         """Run one statement and return its rows.
@@ -127,13 +143,30 @@ class Pool:
             connection.terminate()
         else:
             self._free.append((connection, time.monotonic()))
+            if self._reaper is None and len(self._free) > self._options.min_connections:
+                self._reaper = asyncio.get_running_loop().call_later(_KEPT, self._reap)
+
+    def _reap(self) -> None:
+        """Close the connections that nobody needed; the list has the one that was used last at its end."""
+        self._reaper = None
+        spare = len(self._free) - self._options.min_connections
+        if spare <= 0:
+            return
+        for connection, since in self._free[:spare]:
+            if time.monotonic() - since >= _KEPT:
+                self._free.remove((connection, since))
+                self._track(asyncio.get_running_loop().create_task(release(connection)))
+        if len(self._free) > self._options.min_connections:
+            self._reaper = asyncio.get_running_loop().call_later(_KEPT / 2, self._reap)
 
     def _clean_up(self, connection: Connection) -> None:
         """Let others use the connection of a cancelled call once the server is done with it.
 
         Calls that follow wait for that: the server might else do them before the cancelled one.
         """
-        task = asyncio.get_running_loop().create_task(self._outlast(connection))
+        self._track(asyncio.get_running_loop().create_task(self._outlast(connection)))
+
+    def _track(self, task: asyncio.Task[Any]) -> None:
         self._cancelled.add(task)
         task.add_done_callback(self._cancelled.discard)
 
@@ -157,14 +190,15 @@ class Pool:
             connection, _ = self._free.pop()
             if not connection.is_closed():
                 return connection
-        return await connected(self._options)
+        return await self.connect(self._options)
 
     async def close(self) -> None:
         """Close the connections; those in use when their statement is over."""
         self._is_closed = True
-        for task in list(self._cancelled):
-            task.cancel()
-            await asyncio.wait({task})
+        if self._reaper is not None:
+            self._reaper.cancel()
+        if self._cancelled:
+            await asyncio.wait(self._cancelled, timeout=self._options.connect_timeout)
         while self._free:
             await release(self._free.pop()[0])
 
@@ -173,3 +207,8 @@ async def release(connection: Connection) -> None:
     """Close a connection that is not used any more, and return once it is closed."""
     with contextlib.suppress(*NETWORK):
         await connection.close(timeout=_CLOSING)
+
+
+def _drop(task: asyncio.Task[Connection]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().terminate()

@@ -25,6 +25,10 @@ _LOCK = 1330466386
 _SCHEMA = re.compile(r"\bomniq\.")
 _ODD = re.compile("[^a-z0-9_]")
 _LONGEST = 63
+_LOOK = """
+SELECT count(*), count(*) FILTER (WHERE c.relname = 'meta' AND c.relkind = 'r')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1
+"""
 
 
 def schema_of(project: str) -> str:
@@ -64,15 +68,12 @@ async def read_format(connection: Connection, schema: str) -> tuple[int, str]:
     Raises:
         StoreFormatError: A newer version has changed it, or it is something else's.
     """
-    meta = await connection.fetchval("SELECT to_regclass($1)::text", f'"{schema}".meta')
-    if meta is None:
-        tables = await connection.fetchval(
-            "SELECT count(*) FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)",
-            schema,
-        )
-        if tables:
+    relations, meta = await connection.fetchrow(_LOOK, schema)
+    if not meta:
+        if relations:
             raise StoreFormatError(
-                f"The schema {schema!r} has {tables} tables and indexes of something else. Give OmniQ another `schema`."
+                f"The schema {schema!r} has {relations} tables and indexes of something else. Give OmniQ another "
+                "`schema`."
             )
         return 0, ""
     found = dict(await connection.fetch(in_schema("SELECT key, value FROM omniq.meta", schema)))

@@ -40,8 +40,10 @@ BEGIN
                 ) SELECT seq, greatest(coalesce(eta, v_now), v_now), expires_at, 0, max_attempts, 0, 1, 0, priority,
                     false, pinned, id, queue, '', unique_key
                 FROM given
+                RETURNING 1
             ), batch AS (
                 INSERT INTO omniq.event_batch (batch, at) SELECT nextval('omniq.batch_seq'), v_now
+                FROM (SELECT count(*) FROM heads) AS c -- which may wait for a holder of a unique key to end
                 WHERE p_mode & 1 = 1
                 RETURNING batch
             ), events AS (
@@ -52,7 +54,7 @@ BEGIN
             )
             INSERT INTO omniq.outbox (seq, version, at, attempt, epoch, ready_at, type, state, task, queue)
             SELECT seq, 1, v_now, 0, 0, greatest(coalesce(eta, v_now), v_now), 0, 0, id, queue
-            FROM given WHERE p_mode & 1 = 0 ORDER BY n;
+            FROM given, (SELECT count(*) FROM heads) AS c WHERE p_mode & 1 = 0 ORDER BY n;
             RETURN NULL;
         EXCEPTION WHEN unique_violation THEN
             NULL; -- one by one, then

@@ -143,6 +143,14 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM omniq.paused WHERE queue = q.name)
     );
     v_picked := omniq.pick(v_open, p_limit, v_now);
+    IF cardinality(v_picked) < p_limit AND EXISTS (
+        SELECT FROM omniq.head
+        WHERE state = 0 AND queue = ANY (v_open) AND ready_at <= v_now AND seq <> ALL (v_picked)
+            AND (expires_at IS NULL OR expires_at > v_now)
+    ) THEN
+        PERFORM pg_sleep(0.001); -- somebody may have locked a task only to look at it
+        v_picked := v_picked || omniq.pick(v_open, p_limit - cardinality(v_picked), v_now);
+    END IF;
     IF cardinality(v_picked) = 0 THEN
         RETURN;
     END IF;

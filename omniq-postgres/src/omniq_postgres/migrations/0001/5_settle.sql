@@ -6,11 +6,13 @@ CREATE FUNCTION omniq.settle_one(
 DECLARE
     v_old omniq.head;
 BEGIN
-    SELECT * INTO v_old FROM omniq.head WHERE seq = p_seq AND id = p_id FOR UPDATE;
-    IF NOT FOUND OR v_old.epoch <> p_epoch OR v_old.nonce <> p_nonce THEN
-        RETURN 11;
-    ELSIF v_old.state <> 1 THEN
-        RETURN 10;
+    -- Only with a current token is the row locked: a claim passes over locked rows.
+    SELECT * INTO v_old FROM omniq.head
+    WHERE seq = p_seq AND id = p_id AND state = 1 AND epoch = p_epoch AND nonce = p_nonce FOR UPDATE;
+    IF NOT FOUND THEN
+        PERFORM FROM omniq.head
+        WHERE seq = p_seq AND id = p_id AND state <> 1 AND epoch = p_epoch AND nonce = p_nonce;
+        RETURN CASE WHEN FOUND THEN 10 ELSE 11 END;
     ELSIF p_op = 2 THEN
         PERFORM omniq.finish(v_old, 2::smallint, 2::smallint, NULL, true, p_now, p_mode, p_result);
         RETURN 2;
@@ -193,12 +195,11 @@ DECLARE
     v_replies smallint[] := '{}';
 BEGIN
     FOREACH v_id IN ARRAY p_ids LOOP
-        SELECT h.* INTO v_old FROM omniq.task AS t JOIN omniq.head AS h ON h.seq = t.seq WHERE t.id = v_id
-        FOR UPDATE OF h;
+        SELECT h.* INTO v_old FROM omniq.task AS t JOIN omniq.head AS h ON h.seq = t.seq
+        WHERE t.id = v_id AND h.state >= 3 FOR UPDATE OF h;
         IF NOT FOUND THEN
-            v_replies := v_replies || 0::smallint;
-        ELSIF v_old.state < 3 THEN
-            v_replies := v_replies || 2::smallint;
+            PERFORM FROM omniq.task WHERE id = v_id;
+            v_replies := v_replies || CASE WHEN FOUND THEN 2 ELSE 0 END::smallint;
         ELSE
             v_new := v_old;
             v_new.state := 0;
