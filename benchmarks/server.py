@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-KINDS = {"redis": ("valkey", "redis")}
+KINDS = {"postgres": ("postgres",), "redis": ("valkey", "redis")}
 """The kinds of servers that each backend can work with, the usual one first."""
+
+SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+"""Of PostgreSQL: what a server with some memory has; everything else is its default."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +36,13 @@ def served(options: argparse.Namespace) -> Iterator[None]:
         return
     from omniq_conformance import servers
 
-    aof = {"appendonly": "no"} if options.aof == "no" else {"appendonly": "yes", "appendfsync": options.aof}
-    with servers.start(options.server or kinds[0], **aof) as server:
+    kind = options.server or kinds[0]
+    settings = SETTINGS if kind == "postgres" else append_only(options.aof)
+    with servers.start(kind, **settings) as server:
         os.environ["BENCH_URL"] = server.url
-        print(f"{server.version}, append-only file: {options.aof}")
+        print(server.version, *(f"{name}={value}" for name, value in settings.items()))
         yield
+
+
+def append_only(policy: str) -> dict[str, str]:
+    return {"appendonly": "no"} if policy == "no" else {"appendonly": "yes", "appendfsync": policy}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ def make_app(backend: str, folder: Path, options: Mapping[str, Any]) -> AsyncOmn
     url = str(folder / "bench.db") if backend == "sqlite" else os.environ.get("BENCH_URL")
     if backend == "redis":
         options["key_prefix"] = str(folder)
+    if backend == "postgres":
+        options["schema"] = re.sub(r"\W", "_", str(folder))
     store = StorageBackendConfig(backend_type=backend, url=url, config=options)
     return AsyncOmniQ(config=OmniQConfig(task_queue_backend=store))
 

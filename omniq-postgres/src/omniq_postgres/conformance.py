@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +11,7 @@ import asyncpg
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
 from omniq_postgres import plugin
-from omniq_postgres.schema import FORMAT, in_schema
+from omniq_postgres.schema import FORMAT, in_schema, read_format, script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["PostgresHarness"]
 
 _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
+_SAVED = "schema.json"
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = $1 ORDER BY tablename"
+_SEQUENCES = "SELECT sequencename FROM pg_sequences WHERE schemaname = $1 ORDER BY sequencename"
 _STORED = {
     "tasks": "SELECT id FROM omniq.task",
     "heads": "SELECT id FROM omniq.head",
@@ -53,6 +55,39 @@ class PostgresHarness(Harness):
         return {
             name: [str(row[0]) for row in await self._run(query, namespace)] for name, query in _STORED.items()
         }
+
+    async def save(self, namespace: str, folder: Path) -> None:
+        """Copy the tables as PostgreSQL writes them as text, and note the sequences."""
+        connection = await asyncpg.connect(self.url)
+        schema = _schema(namespace)
+        try:
+            tables = [row[0] for row in await connection.fetch(_TABLES, schema)]
+            sequences = {
+                row[0]: tuple(await connection.fetchrow(f'SELECT last_value, is_called FROM "{schema}"."{row[0]}"'))
+                for row in await connection.fetch(_SEQUENCES, schema)
+            }
+            stored, _ = await read_format(connection, schema)
+            (folder / _SAVED).write_text(json.dumps({"format": stored, "tables": tables, "sequences": sequences}))
+            for table in tables:
+                await connection.copy_from_table(table, schema_name=schema, output=folder / f"{table}.tsv")
+        finally:
+            await connection.close()
+
+    async def restore(self, namespace: str, folder: Path) -> None:
+        """Make the schema that the format had, and fill it."""
+        connection = await asyncpg.connect(self.url)
+        schema = _schema(namespace)
+        saved = json.loads((folder / _SAVED).read_text())
+        try:
+            async with connection.transaction():
+                await connection.execute(script(schema, upto=saved["format"]))
+                await connection.execute(in_schema("DELETE FROM omniq.meta", schema))
+                for table in saved["tables"]:
+                    await connection.copy_to_table(table, schema_name=schema, source=folder / f"{table}.tsv")
+                for name, (last, is_called) in saved["sequences"].items():
+                    await connection.execute("SELECT setval($1::text, $2, $3)", f'"{schema}"."{name}"', last, is_called)
+        finally:
+            await connection.close()
 
     async def make_newer(self, namespace: str) -> None:
         """Raise the numbers of the format."""

@@ -46,13 +46,13 @@ def in_schema(text: str, schema: str) -> str:
     return _SCHEMA.sub(lambda _: f'"{schema}".', text)
 
 
-def script(schema: str, *, after: int = 0) -> str:
+def script(schema: str, *, after: int = 0, upto: int = FORMAT) -> str:
     """Return the migrations that come after a format, as one script for a schema; all in one transaction."""
     parts = [f'CREATE SCHEMA IF NOT EXISTS "{schema}";']
-    for number in range(after + 1, FORMAT + 1):
+    for number in range(after + 1, upto + 1):
         folder = files("omniq_postgres").joinpath("migrations", f"{number:04}")
         parts += [entry.read_text("utf-8") for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)]
-    numbers = {"format": FORMAT, "min_reader": MIN_READER, "min_writer": MIN_WRITER}
+    numbers = {"format": upto, "min_reader": MIN_READER, "min_writer": MIN_WRITER}
     values = ", ".join(f"('{key}', '{value}')" for key, value in numbers.items())
     parts += [
         f"INSERT INTO omniq.meta (key, value) VALUES {values} "

@@ -14,6 +14,7 @@ __all__ = [
     "HEARTBEAT",
     "HELD",
     "NEXT_AT",
+    "NEXT_IN",
     "OUTBOX",
     "OUTBOX_ACK",
     "PAUSE",
@@ -39,7 +40,8 @@ HEARTBEAT = f"SELECT * FROM omniq.heartbeat({_marks(6)})"
 CANCEL = f"SELECT omniq.cancel({_marks(3)})"
 REDRIVE = f"SELECT omniq.redrive({_marks(3)})"
 PURGE = f"SELECT * FROM omniq.purge({_marks(4)})"
-NEXT_AT = "SELECT omniq.next_at($1), omniq.now_ms()"
+NEXT_AT = "SELECT omniq.next_at($1)"
+NEXT_IN = "SELECT name, omniq.next_at(ARRAY[name]) - omniq.now_ms() FROM unnest($1::text[]) AS q (name)"
 PAUSE = "INSERT INTO omniq.paused (queue) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING"
 RESUME = "DELETE FROM omniq.paused WHERE queue = ANY ($1)"
 HELD = """

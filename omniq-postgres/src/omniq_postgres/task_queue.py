@@ -16,6 +16,7 @@ from omniq_postgres import statements
 from omniq_postgres.bell import DONE, EVENTS, WORK
 from omniq_postgres.database import Database
 from omniq_postgres.filters import task_query
+from omniq_postgres.looks import Looks
 from omniq_postgres.role import PostgresRole
 from omniq_postgres.rows import (
     CODES,
@@ -71,6 +72,13 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         super().__init__(database)
         self._joined: frozenset[Role] = frozenset()
         self._mode = 0
+        self._ends = Looks(self._look_for_ends)
+        self._work = Looks(self._look_for_work)
+
+    async def close(self) -> None:
+        await self._ends.close()
+        await self._work.close()
+        await super().close()
 
     def sibling(self) -> Self:
         queue = type(self)(Database(self.database.options, self.database.project))
@@ -250,7 +258,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
     # Waiting
 
     async def next_at(self, queues: Sequence[str]) -> int | None:
-        ((at, _),) = await self._opened.read(statements.NEXT_AT, _names(queues))
+        ((at,),) = await self._opened.read(statements.NEXT_AT, _names(queues))
         return None if at is None else int(at)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
@@ -259,12 +267,11 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         await bell.listen()
         while self._open:
             with bell.waiting(WORK) as rung:
-                ((at, now),) = await self._opened.read(statements.NEXT_AT, names)
+                found = await self._work.look(names)
+                until = min((found[name] for name in names), default=float("inf"))
                 left = deadline - asyncio.get_running_loop().time()
-                patience = min(left, self._longest if at is None else (at - now) / 1000, self._longest)
-                if patience <= 0 or await _rang(rung, patience) or left <= patience:
-                    return
-                if at is not None and (at - now) / 1000 <= patience:
+                patience = min(left, until, self._longest)
+                if patience <= 0 or await _rang(rung, patience) or patience in {left, until}:
                     return
 
     async def wait_done(self, ids: Sequence[str], timeout: float) -> Mapping[str, TaskStatus | None]:
@@ -273,28 +280,35 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         await bell.listen()
         while self._open:
             with bell.waiting(DONE) as rung:
-                done, expiry = await self._done(wanted)
-                left = min(deadline - asyncio.get_running_loop().time(), expiry)
+                found = await self._ends.look(wanted)
+                ends = {task_id: found[task_id] for task_id in wanted}
+                done = {task_id: end for task_id, end in ends.items() if not isinstance(end, float)}
+                left = min(
+                    deadline - asyncio.get_running_loop().time(),
+                    *(end for end in ends.values() if isinstance(end, float)),
+                    self._longest,
+                )
                 if done or left <= 0:
                     return done
-                await _rang(rung, min(left, self._longest))
+                await _rang(rung, left)
         return {}
 
-    async def _done(self, ids: builtins.list[str]) -> tuple[dict[str, TaskStatus | None], float]:
-        """Return which tasks are done, and in how many seconds the first of the others expires."""
-        rows = await self._opened.read(statements.DONE, list(map(kept, ids)))
-        done: dict[str, TaskStatus | None] = dict.fromkeys(ids)
-        expiry = float("inf")
-        for stored, state, left_ms in rows:
-            task_id = given(stored)
+    async def _look_for_work(self, names: builtins.list[str]) -> dict[str, float]:
+        """Return for each queue in how many seconds work may come up."""
+        rows = await self._opened.read(statements.NEXT_IN, names)
+        return {name: float("inf") if left_ms is None else left_ms / 1000 for name, left_ms in rows}
+
+    async def _look_for_ends(self, ids: builtins.list[str]) -> dict[str, TaskStatus | None | float]:
+        """Return for each task its end, None if it is unknown, or in how many seconds it expires."""
+        found: dict[str, TaskStatus | None | float] = dict.fromkeys(ids)
+        for stored, state, left_ms in await self._opened.read(statements.DONE, list(map(kept, ids))):
             if state >= _COMPLETE:
-                done[task_id] = STATES[state]
+                found[given(stored)] = STATES[state]
             elif left_ms is not None and left_ms <= 0:
-                done[task_id] = TaskStatus.FAILED
+                found[given(stored)] = TaskStatus.FAILED
             else:
-                del done[task_id]
-                expiry = min(expiry, float("inf") if left_ms is None else left_ms / 1000)
-        return done, expiry
+                found[given(stored)] = float("inf") if left_ms is None else left_ms / 1000
+        return found
 
     # Outbox
 

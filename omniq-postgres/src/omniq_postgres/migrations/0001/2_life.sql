@@ -72,7 +72,7 @@ BEGIN
             WHERE queue = p_head.queue AND unique_key = p_head.unique_key AND state < 2;
             IF FOUND AND v_held.state = 0 AND v_held.expires_at <= p_now THEN
                 SELECT * INTO v_held FROM omniq.head
-                WHERE seq = v_held.seq AND state = 0 AND expires_at <= p_now FOR UPDATE;
+                WHERE seq = v_held.seq AND state + 0 = 0 AND expires_at <= p_now FOR UPDATE;
                 IF FOUND THEN
                     PERFORM omniq.expire(v_held, p_now, p_mode);
                 END IF;

@@ -17,7 +17,7 @@ BEGIN
         ) AS h ORDER BY h.lease_until, h.seq LIMIT p_limit
     LOOP
         SELECT * INTO v_old FROM omniq.head
-        WHERE seq = v_seq AND state = 1 AND lease_until <= v_now FOR UPDATE SKIP LOCKED;
+        WHERE seq = v_seq AND state + 0 = 1 AND lease_until <= v_now FOR UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
         o_id := v_old.id;
         IF v_old.cancel_requested THEN
@@ -41,7 +41,7 @@ BEGIN
         ) AS h ORDER BY h.expires_at, h.seq LIMIT v_left
     LOOP
         SELECT * INTO v_old FROM omniq.head
-        WHERE seq = v_seq AND state = 0 AND expires_at <= v_now FOR UPDATE SKIP LOCKED;
+        WHERE seq = v_seq AND state + 0 = 0 AND expires_at <= v_now FOR UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
         o_id := v_old.id;
         o_state := 3;
@@ -50,14 +50,14 @@ BEGIN
     END LOOP;
 END $$;
 
--- Lock the best ready tasks and return their numbers; those that somebody else is changing are passed over.
-CREATE FUNCTION omniq.pick(p_queues text[], p_limit integer, p_now bigint) RETURNS bigint[] LANGUAGE plpgsql
+-- Lock the best ready tasks and return where their rows are; those that somebody else is changing are passed over.
+CREATE FUNCTION omniq.pick(p_queues text[], p_limit integer, p_now bigint) RETURNS tid[] LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET jit = off
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off
 AS $$
 DECLARE
-    v_picked bigint[] := '{}';
-    v_found bigint[];
+    v_picked tid[] := '{}';
+    v_found tid[];
     v_tried bigint[];
     v_chosen bigint[];
     v_priority smallint;
@@ -75,7 +75,7 @@ BEGIN
         EXIT WHEN v_wanted <= 0;
         IF cardinality(p_queues) = 1 THEN
             v_found := ARRAY(
-                SELECT seq FROM omniq.head
+                SELECT ctid FROM omniq.head
                 WHERE state = 0 AND queue = p_queues[1] AND priority = v_priority AND ready_at <= p_now
                     AND (expires_at IS NULL OR expires_at > p_now) -- one sweep may leave some expired ones
                 ORDER BY ready_at, seq LIMIT v_wanted FOR UPDATE SKIP LOCKED
@@ -96,8 +96,8 @@ BEGIN
             );
             EXIT WHEN cardinality(v_chosen) = 0;
             v_found := ARRAY(
-                SELECT h.seq FROM unnest(v_chosen) AS c (seq) JOIN omniq.head AS h ON h.seq = c.seq
-                WHERE h.state = 0 AND h.ready_at <= p_now FOR UPDATE OF h SKIP LOCKED
+                SELECT h.ctid FROM unnest(v_chosen) AS c (seq) JOIN omniq.head AS h ON h.seq = c.seq
+                WHERE h.state + 0 = 0 AND h.ready_at <= p_now FOR UPDATE OF h SKIP LOCKED
             );
             v_picked := v_picked || v_found;
             v_wanted := v_wanted - cardinality(v_found);
@@ -124,7 +124,7 @@ AS $$
 DECLARE
     v_now bigint := omniq.now_ms(p_now);
     v_open text[];
-    v_picked bigint[];
+    v_picked tid[]; -- stays what it is while the rows are locked
 BEGIN
     IF EXISTS (
         SELECT FROM unnest(p_queues) AS q (name) WHERE EXISTS (
@@ -145,7 +145,7 @@ BEGIN
     v_picked := omniq.pick(v_open, p_limit, v_now);
     IF cardinality(v_picked) < p_limit AND EXISTS (
         SELECT FROM omniq.head
-        WHERE state = 0 AND queue = ANY (v_open) AND ready_at <= v_now AND seq <> ALL (v_picked)
+        WHERE state = 0 AND queue = ANY (v_open) AND ready_at <= v_now AND ctid <> ALL (v_picked)
             AND (expires_at IS NULL OR expires_at > v_now)
     ) THEN
         PERFORM pg_sleep(0.001); -- somebody may have locked a task only to look at it
@@ -159,7 +159,7 @@ BEGIN
         UPDATE omniq.head AS h SET
             state = 1, epoch = h.epoch + 1, attempts = h.attempts + 1, nonce = p_nonce, worker = p_worker,
             lease_until = v_now + p_lease_ms, started_at = v_now, version = h.version + 1
-        FROM unnest(v_picked) AS p (seq) WHERE h.seq = p.seq
+        WHERE h.ctid = ANY (v_picked)
         RETURNING h.*
     ), batch AS (
         INSERT INTO omniq.event_batch (batch, at) SELECT nextval('omniq.batch_seq'), v_now WHERE p_mode & 1 = 1
@@ -169,7 +169,6 @@ BEGIN
         SELECT batch.batch, row_number() OVER (ORDER BY s.priority DESC, s.ready_at, s.seq), s.seq, s.version, v_now,
             s.attempts, s.epoch, 1, 1, s.id, s.queue, p_worker
         FROM batch, started AS s
-        ON CONFLICT DO NOTHING
     ), entries AS (
         INSERT INTO omniq.outbox (seq, version, at, attempt, epoch, type, state, task, queue, worker)
         SELECT s.seq, s.version, v_now, s.attempts, s.epoch, 1, 1, s.id, s.queue, p_worker

@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     -- Only with a current token is the row locked: a claim passes over locked rows.
     SELECT * INTO v_old FROM omniq.head
-    WHERE seq = p_seq AND id = p_id AND state = 1 AND epoch = p_epoch AND nonce = p_nonce FOR UPDATE;
+    WHERE seq = p_seq AND id = p_id AND state + 0 = 1 AND epoch = p_epoch AND nonce = p_nonce FOR UPDATE;
     IF NOT FOUND THEN
         PERFORM FROM omniq.head
         WHERE seq = p_seq AND id = p_id AND state <> 1 AND epoch = p_epoch AND nonce = p_nonce;
@@ -63,7 +63,7 @@ BEGIN
                     AND (p_op = 0 OR (g.at IS NOT NULL AND h.attempts < h.max_attempts)) THEN NULL ELSE v_now END,
                 attempts = CASE WHEN p_op = 0 AND NOT h.cancel_requested THEN h.attempts - 1 ELSE h.attempts END
             FROM given AS g
-            WHERE h.seq = g.seq AND h.id = g.id AND h.state = 1 AND h.epoch = g.epoch AND h.nonce = g.nonce
+            WHERE h.seq = g.seq AND h.id = g.id AND h.state + 0 = 1 AND h.epoch = g.epoch AND h.nonce = g.nonce
                 AND h.series_id IS NULL
             RETURNING h.seq, h.id, h.version, h.state, h.attempts, h.epoch, h.ready_at, h.queue, h.worker,
                 h.started_at, h.error, g.n, g.error AS said, g.value, g.codec, g.result_error, g.ttl_ms
@@ -80,7 +80,6 @@ BEGIN
                 CASE s.state WHEN 2 THEN 2 WHEN 3 THEN 3 WHEN 4 THEN 7 ELSE CASE p_op WHEN 0 THEN 5 ELSE 4 END END,
                 s.state, s.id, s.queue, s.worker, s.said
             FROM batch AS b, settled AS s
-            ON CONFLICT DO NOTHING
         ), entries AS (
             INSERT INTO omniq.outbox (
                 seq, version, at, attempt, epoch, ready_at, duration_ms, type, state, task, queue, worker, error
@@ -146,7 +145,7 @@ BEGIN
     RETURN QUERY
     UPDATE omniq.head AS h SET lease_until = greatest(h.lease_until, v_now + p_lease_ms)
     FROM unnest(p_seqs, p_ids, p_epochs, p_nonces) AS g (seq, id, epoch, nonce)
-    WHERE h.seq = g.seq AND h.id = g.id AND h.state = 1 AND h.epoch = g.epoch AND h.nonce = g.nonce
+    WHERE h.seq = g.seq AND h.id = g.id AND h.state + 0 = 1 AND h.epoch = g.epoch AND h.nonce = g.nonce
     RETURNING h.seq, h.id, h.epoch, h.nonce, h.cancel_requested;
 END $$;
 
@@ -196,7 +195,7 @@ DECLARE
 BEGIN
     FOREACH v_id IN ARRAY p_ids LOOP
         SELECT h.* INTO v_old FROM omniq.task AS t JOIN omniq.head AS h ON h.seq = t.seq
-        WHERE t.id = v_id AND h.state >= 3 FOR UPDATE OF h;
+        WHERE t.id = v_id AND h.state + 0 >= 3 FOR UPDATE OF h;
         IF NOT FOUND THEN
             PERFORM FROM omniq.task WHERE id = v_id;
             v_replies := v_replies || CASE WHEN FOUND THEN 2 ELSE 0 END::smallint;
