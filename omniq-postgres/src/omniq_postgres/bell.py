@@ -28,7 +28,7 @@ WORK, DONE, EVENTS = "w", "d", "e"
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 1.0
 _PATIENCE = 1.0
-_ALIVE = 30.0
+_ALIVE = 10.0
 _GAP = 0.001
 
 

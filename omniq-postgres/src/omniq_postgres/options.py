@@ -63,7 +63,7 @@ class PostgresOptions:
     listen_dsn: str | None = attrs.field(default=None, repr=False)
     statement_cache_size: int = attrs.field(default=200, validator=attrs.validators.ge(0))
     connect_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
-    statement_timeout: float = attrs.field(default=30.0, validator=attrs.validators.gt(0))
+    statement_timeout: float = attrs.field(default=10.0, validator=attrs.validators.gt(0))
     migrate: bool = True
     application_name: str = "omniq"
 

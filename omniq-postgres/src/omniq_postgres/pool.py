@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from omniq.errors import OmniQError
 from omniq_postgres.failures import NETWORK, deadlocked, is_broken, mapped, not_connected
 
 if TYPE_CHECKING:
@@ -105,38 +106,56 @@ class Pool:
             StorageError: The server refused it.
         """
         for _ in range(_REPEATS):
-            if self._cancelled:
-                await asyncio.wait(self._cancelled)
-            async with self._slots:
-                connection = await self._connection()
-                try:
-                    rows = await self._run(connection, statement, arguments)
-                except asyncio.CancelledError:
-                    self._clean_up(connection)
-                    raise
-                except NETWORK as error:
-                    if is_broken(error) or connection.is_closed():
-                        connection.terminate()
-                    else:
-                        self._give_back(connection)
-                    if deadlocked(error):
-                        failure = error
-                        continue
+            try:
+                return await self._exchange(statement, arguments)
+            except OmniQError:
+                raise  # nobody could be reached
+            except NETWORK as error:
+                if not deadlocked(error):
                     raise mapped(error, self._where, changes=changes) from error
-                except BaseException:
-                    connection.terminate()
-                    raise
-                self._give_back(connection)
-                return rows
+                failure = error
         raise mapped(failure, self._where, changes=changes) from failure
 
-    async def _run(self, connection: Connection, statement: str, arguments: tuple[Any, ...]) -> list[Record]:
-        timeout = self._options.statement_timeout
-        if self._options.statement_cache_size:
-            return await connection.fetch(statement, *arguments, timeout=timeout)  # type: ignore[no-any-return]
-        # Without names a statement is prepared and run in two steps, which a pooler has to send to one server.
-        async with asyncio.timeout(timeout), connection.transaction():
-            return await connection.fetch(statement, *arguments)  # type: ignore[no-any-return]
+    async def _exchange(self, statement: str, arguments: tuple[Any, ...]) -> list[Record]:
+        if self._cancelled:
+            await asyncio.wait(self._cancelled)
+        await self._slots.acquire()
+        try:
+            connection = await self._connection()
+        except BaseException:
+            self._slots.release()
+            raise
+        task = asyncio.get_running_loop().create_task(self._use(connection, statement, arguments))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Calls that follow wait for it: the server might else do them before the cancelled one.
+            self._track(task)
+            raise
+
+    async def _use(self, connection: Connection, statement: str, arguments: tuple[Any, ...]) -> list[Record]:
+        """Run a statement to its end, whatever becomes of the caller; a silent server is hung up on."""
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(self._options.statement_timeout, connection.terminate)
+        try:
+            if self._options.statement_cache_size:
+                rows = await connection.fetch(statement, *arguments)
+            else:
+                # Without names a statement is prepared and run in two steps, which a pooler has to send to one server.
+                async with connection.transaction():
+                    rows = await connection.fetch(statement, *arguments)
+        except NETWORK as error:
+            if is_broken(error):
+                connection.terminate()
+            raise
+        except BaseException:
+            connection.terminate()
+            raise
+        finally:
+            alarm.cancel()
+            self._give_back(connection)
+            self._slots.release()
+        return rows  # type: ignore[no-any-return] # the driver has no types here
 
     def _give_back(self, connection: Connection) -> None:
         if self._is_closed or connection.is_closed():
@@ -159,26 +178,14 @@ class Pool:
         if len(self._free) > self._options.min_connections:
             self._reaper = asyncio.get_running_loop().call_later(_KEPT / 2, self._reap)
 
-    def _clean_up(self, connection: Connection) -> None:
-        """Let others use the connection of a cancelled call once the server is done with it.
-
-        Calls that follow wait for that: the server might else do them before the cancelled one.
-        """
-        self._track(asyncio.get_running_loop().create_task(self._outlast(connection)))
-
     def _track(self, task: asyncio.Task[Any]) -> None:
         self._cancelled.add(task)
-        task.add_done_callback(self._cancelled.discard)
+        task.add_done_callback(self._over)
 
-    async def _outlast(self, connection: Connection) -> None:
-        try:
-            await connection.execute("ROLLBACK" if connection.is_in_transaction() else "SELECT", timeout=_CLOSING)
-        except BaseException as error:
-            connection.terminate()
-            if not isinstance(error, NETWORK):
-                raise
-        else:
-            self._give_back(connection)
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._cancelled.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody waits for it any more
 
     async def _connection(self) -> Connection:
         """Return a connection that is not known to be broken."""
