@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from unittest.mock import patch
 
 import attrs
@@ -184,6 +185,26 @@ def any_token_will_do():
         return await original(self, [Completion(record.id, record.token) for record in records], **more)
 
     replace(SQLiteTaskQueue, "complete", complete)
+
+
+def watches_the_file():
+    """A wait looks again when the journal has changed, which begins before what is written can be read."""
+
+    def journal(self):
+        found = self.path.with_name(self.path.name + "-wal").stat()
+        return found.st_size, found.st_mtime_ns
+
+    async def wait_until(original, self, kind, look, timeout, *, on_bell=None):
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = journal(self)
+            answer, _ = await look()
+            if answer is not None or time.monotonic() >= deadline:
+                return answer
+            while journal(self) == seen and time.monotonic() < deadline:  # noqa: ASYNC110 - that is the bug
+                await asyncio.sleep(0.005)
+
+    replace(Database, "wait_until", wait_until)
 
 
 def claims_more_than_it_does():
