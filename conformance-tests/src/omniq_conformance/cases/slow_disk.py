@@ -20,7 +20,7 @@ _SLOW = "delay_exit=4000"
 
 @case("OQ-X-0305")
 async def slow_writes(trial: Trial) -> None:
-    """Where every write takes long, nobody sleeps through what was written, even who looked in the middle of a commit."""
+    """Where every write takes long, nobody sleeps through what was written, not even in the middle of a commit."""
     capabilities = await durable(trial)
     if trial.harness.server_kind is not None or capabilities.scope is Scope.CLUSTER:
         msg = "A server writes the files, and its process is not traced."
