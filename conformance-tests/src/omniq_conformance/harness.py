@@ -74,8 +74,8 @@ class Harness(ABC):
             backend.
         server_options: Settings of that server, by their names in its configuration.
         known_issues: The cases that are known to fail.
-        golden: The folder with stores that older versions wrote, as docs/reference/conformance.md describes; None if
-            there is none yet.
+        golden: The folder with stores that older versions wrote, as docs/how-to/keep-golden-stores.md describes; None
+            if there is none yet.
         url: Where the store is, if it is not the harness's own; for a server, where it listens.
         server: The server that a run may kill, restart and pause; None if there is none that the suite started.
     """
