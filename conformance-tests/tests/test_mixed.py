@@ -52,6 +52,20 @@ def test_roles_of_different_domains_are_not_joined():
         assert run("OQ-X-0163", harness).status is Status.PASS
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("memory,schedules=sqlite", "The task queue of 'memory' is one process's own"),
+        ("sqlite,schedules=memory", "The schedule storage of 'memory' is one process's own"),
+    ],
+)
+def test_the_role_that_one_process_has_for_itself_is_named(name, told):
+    with find_harness(name) as harness:
+        found = run("OQ-X-1113-separate", harness)
+    assert found.status is Status.UNSUPPORTED
+    assert told in found.reason
+
+
 def test_a_queue_that_joins_what_it_was_not_asked_to_is_found():
     def eager(self, roles):
         return frozenset(Role)
