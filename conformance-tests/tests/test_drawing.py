@@ -17,11 +17,11 @@ _DRAW = """
 from hypothesis import strategies as st
 from omniq_conformance.cases.drawn_values import drawn_names, drawn_payloads
 from omniq_conformance.programs.drawing import examples
-from omniq_conformance.programs.pools import FAMILIES, pool
+from omniq_conformance.programs.pools import STRATEGIES, pool
 from omniq_conformance.space import Mode
 
 print({
-    "programs": [str(program) for family in FAMILIES for program in pool(family, Mode.SEPARATE, 10, 3)],
+    "programs": [str(program) for family in STRATEGIES for program in pool(family, Mode.SEPARATE, 10, 3)],
     "names": drawn_names(30, 3),
     "payloads": drawn_payloads(60, 3, 1024),
     "text": examples(st.text(), 60, 3),
