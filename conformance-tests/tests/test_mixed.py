@@ -149,7 +149,7 @@ def test_a_backend_with_results_only(tmp_path, monkeypatch):
 def test_a_backend_with_a_queue_and_results(tmp_path, monkeypatch):
     roles = [Role.TASK_QUEUE, Role.RESULT_STORAGE]
     with partial_backend("queue_and_results", roles, tmp_path, monkeypatch) as harness, harness:
-        found = run_all(harness, {"Q-01", "R-01", "S-01", "X-01"})
+        found = run_all(harness, {"Q-01", "Q-13", "R-01", "S-01", "X-01"})
     bad = {id: each.reason for id, each in found.items() if each.status not in {Status.PASS, Status.UNSUPPORTED}}
     assert bad == {}
     passed = {id for id, each in found.items() if each.status is Status.PASS}
