@@ -9,12 +9,14 @@ from unittest.mock import patch
 
 import attrs
 
-from omniq.errors import StorageError
+import omniq_sqlite.connection
+from omniq.errors import StorageError, StoreFormatError
 from omniq.models.record import Completion, Enqueued
 from omniq.storage.capabilities import Durability
 from omniq_sqlite.conformance import SQLiteHarness
 from omniq_sqlite.connection import Database
 from omniq_sqlite.ledger import put_results
+from omniq_sqlite.schema import APPLICATION_ID
 from omniq_sqlite.task_queue import SQLiteTaskQueue
 from omniq_sqlite.writer import Writer
 
@@ -205,6 +207,19 @@ def watches_the_file():
                 await asyncio.sleep(0.005)
 
     replace(Database, "wait_until", wait_until)
+
+
+def checked_in_pieces():
+    """What a file is, is read in pieces, between which another one may make it a store."""
+
+    def check_format(original, connection, path):
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != APPLICATION_ID:
+            raise StoreFormatError(f"{path} is an SQLite file of another program.")
+        return original(connection, path)
+
+    replace(omniq_sqlite.connection, "check_format", check_format)
 
 
 def claims_more_than_it_does():

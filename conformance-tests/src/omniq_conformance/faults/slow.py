@@ -1,4 +1,4 @@
-"""A process on whose disk every write takes long, and in which many wait for what it writes."""
+"""What a process does on whose disk everything takes long."""
 
 from __future__ import annotations
 
@@ -16,13 +16,31 @@ if TYPE_CHECKING:
     from omniq_conformance.faults.ledger import Ledger
     from omniq_conformance.space import Space, Stores
 
-__all__ = ["follow"]
+__all__ = ["follow", "open_at_once"]
 
 _WAITERS, _ROUNDS = 8, 4
 _SLACK = 2.0
 """How many seconds a busy machine may add to the longest poll."""
 _APART = 0.0013
 """Between the beginnings of waits, in seconds, so that they look at different moments."""
+
+
+async def open_at_once(space: Space, ledger: Ledger, handles: int) -> None:
+    """Open a new namespace by several handles at once, and use each; note `used` or `refused` and why."""
+    await asyncio.gather(*(_open(space, ledger, number) for number in range(handles)))
+
+
+async def _open(space: Space, ledger: Ledger, number: int) -> None:
+    await asyncio.sleep(number * _APART)
+    try:
+        stores = await space.harness.open(space.name)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it decides the verdict
+        ledger.note("refused", f"{type(error).__name__}: {error}")
+        return
+    if stores.task_queue is not None:
+        await stores.task_queue.enqueue([spec(f"t{number}")])
+    await stores.close()
+    ledger.note("used", number)
 
 
 async def follow(space: Space, ledger: Ledger) -> None:
