@@ -9,16 +9,15 @@ from unittest.mock import patch
 
 import attrs
 import pytest
+from breaking import ITEMS
 
 from omniq_conformance.engine import run_item
 from omniq_conformance.faults import strace
 from omniq_conformance.outcomes import Status, UnverifiedError
 from omniq_conformance.profiles import PROFILES
-from omniq_conformance.registry import items
 from omniq_memory.conformance import MemoryHarness
 from omniq_sqlite.connection import Database
 
-ITEMS = {item.id: item for item in items()}
 PROFILE = attrs.evolve(PROFILES["pr"], kills=4)
 BRIEF = attrs.evolve(PROFILE, crash_points=6)
 
