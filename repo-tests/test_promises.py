@@ -171,8 +171,28 @@ def test_redis_options():
         work_with(OmniQ(config=OmniQConfig.single(backend)))
 
 
-@promise(SELECTION, 7, 10, 15)
-@pytest.mark.parametrize(("number", "name"), [(7, "file"), (10, "postgres")])
+@promise(SELECTION, 10)
+def test_postgres_options():
+    with servers.start("postgres") as server:
+        port = server.url.removesuffix("/postgres").rpartition(":")[2]
+        wanted = (
+            text(SELECTION, 10).replace("5432", port).replace("/omniq", "/postgres").replace('"omniq"', '"postgres"')
+        )
+        backend = value_of(wanted.replace("user:", "postgres:").replace('"user"', '"postgres"'))
+        assert backend.config == {
+            "host": "localhost",
+            "port": int(port),
+            "database": "postgres",
+            "username": "postgres",
+            "password": "pass",
+            "min_connections": 1,
+            "max_connections": 10,
+        }
+        work_with(OmniQ(config=OmniQConfig.single(backend)))
+
+
+@promise(SELECTION, 7, 15)
+@pytest.mark.parametrize(("number", "name"), [(7, "file")])
 def test_backends_that_are_not_there_can_be_configured_and_are_refused_when_used(number, name):
     backend = value_of(text(SELECTION, number))
     assert backend.backend_type == name
@@ -193,11 +213,11 @@ def test_the_error_text(monkeypatch):
     with pytest.raises(ValueError, match=r"^Unsupported task queue backend: redis\n"):
         app.stats()
     app.close()
-    app = OmniQ(config=OmniQConfig(task_queue_backend=StorageBackendConfig("postgres")))
-    with pytest.raises(ValueError, match=r"^Unsupported task queue backend: postgres\n") as caught:
+    app = OmniQ(config=OmniQConfig(task_queue_backend=StorageBackendConfig("nats")))
+    with pytest.raises(ValueError, match=r"^Unsupported task queue backend: nats\n") as caught:
         app.stats()
     app.close()
-    assert "pip install 'omniq[postgres]'" in str(caught.value)
+    assert "pip install 'omniq[nats]'" in str(caught.value)
 
 
 @promise(SELECTION, 11, 12)

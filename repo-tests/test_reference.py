@@ -32,6 +32,7 @@ from omniq.storage.results import ResultStorage
 from omniq.storage.schedules import ScheduleStorage
 from omniq.storage.task_queue import TaskQueue
 from omniq.worker.options import WorkerHealth, WorkerReport
+from omniq_postgres.options import PostgresOptions
 from omniq_redis.options import RedisOptions
 from omniq_sqlite.options import SQLiteOptions
 
@@ -77,10 +78,11 @@ def words(text: str) -> set[str]:
     return {name for code in re.findall(r"`([^`\n]+)`", text) for name in re.findall(r"\w+", code)}
 
 
-def rows(page: str) -> dict[str, list[str]]:
-    """Return the cells of all tables of a page, by each name in their first cell."""
+def rows(page: str, section: str = "") -> dict[str, list[str]]:
+    """Return the cells of all tables of a page or of one of its sections, by each name in their first cell."""
     found: dict[str, list[str]] = {}
-    for line in PAGES[page].splitlines():
+    text = PAGES[page].partition(f"\n## {section}\n")[2].partition("\n## ")[0] if section else PAGES[page]
+    for line in text.splitlines():
         if line.startswith("|"):
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             found |= dict.fromkeys(re.findall(r"`(\w+)", cells[0]), cells)
@@ -185,10 +187,13 @@ def test_roles_have_the_right_variables():
         assert rows("settings.md")[role.setting][1] == f"`{role.type_variable}`, `{role.url_variable}`"
 
 
-@pytest.mark.parametrize("options", [SQLiteOptions, RedisOptions])
-def test_options_of_backends_have_the_right_default(options):
+@pytest.mark.parametrize(
+    ("backend", "options"), [("SQLite", SQLiteOptions), ("PostgreSQL", PostgresOptions), ("Redis", RedisOptions)]
+)
+def test_options_of_backends_have_the_right_default(backend, options):
+    table = rows("settings.md", f"Options of the {backend} backend")
     for name in fields(options):
-        assert rows("settings.md")[name][1] == f"`{getattr(options(), name)}`"
+        assert table[name][1] == f"`{getattr(options(), name)}`"
 
 
 # ----------------------------------------------------------------------------------------------------- storage API

@@ -148,4 +148,3 @@ class Bell:
     def _heard(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         del connection, pid, channel
         self._hear(str(payload))
-

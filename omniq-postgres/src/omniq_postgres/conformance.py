@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
@@ -53,9 +53,7 @@ class PostgresHarness(Harness):
 
     async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
         """Read the tables."""
-        return {
-            name: [str(row[0]) for row in await self._run(query, namespace)] for name, query in _STORED.items()
-        }
+        return {name: [str(row[0]) for row in await self._run(query, namespace)] for name, query in _STORED.items()}
 
     async def save(self, namespace: str, folder: Path) -> None:
         """Copy the tables as PostgreSQL writes them as text, and note the sequences."""
@@ -99,7 +97,7 @@ class PostgresHarness(Harness):
     async def _run(self, statement: str, namespace: str = "") -> list[Any]:
         connection = await asyncpg.connect(self.url)
         try:
-            return await connection.fetch(in_schema(statement, _schema(namespace)) if namespace else statement)
+            return list(await connection.fetch(in_schema(statement, _schema(namespace)) if namespace else statement))
         finally:
             await connection.close()
 

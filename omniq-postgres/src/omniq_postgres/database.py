@@ -18,7 +18,7 @@ from omniq_postgres.schema import FORMAT, in_schema, migrate, read_format, schem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asyncpg import Connection, Record
+    from asyncpg import Connection, Record  # type: ignore[import-untyped]
 
     from omniq_postgres.options import PostgresOptions
 
@@ -201,12 +201,13 @@ def _check(settings: Mapping[str, str]) -> None:
         raise ConfigError(f"PostgreSQL {settings['server_version']} is too old. Upgrade the server to 13 or later.")
     if settings["server_encoding"] != "UTF8":
         raise ConfigError(
-            f"The database's encoding is {settings['server_encoding']}. Make one with: CREATE DATABASE omniq ENCODING 'UTF8'"
+            f"The database's encoding is {settings['server_encoding']}. Make one with: "
+            "CREATE DATABASE omniq ENCODING 'UTF8'"
         )
     if settings["default_transaction_isolation"] != "read committed":
         raise ConfigError(
-            f"default_transaction_isolation is {settings['default_transaction_isolation']!r}; OmniQ needs READ COMMITTED. "
-            "Run: ALTER ROLE <user> SET default_transaction_isolation = 'read committed'"
+            f"default_transaction_isolation is {settings['default_transaction_isolation']!r}; OmniQ needs READ "
+            "COMMITTED. Run: ALTER ROLE <user> SET default_transaction_isolation = 'read committed'"
         )
 
 

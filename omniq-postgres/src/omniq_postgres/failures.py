@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
 from omniq.errors import ConfigError, ConnectionLostError, OmniQError, OutcomeUnknownError, StorageError
 

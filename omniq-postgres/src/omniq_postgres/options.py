@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
@@ -74,7 +74,8 @@ class PostgresOptions:
             )
         if self.schema is not None and _NAME.fullmatch(self.schema) is None:
             raise ConfigError(
-                f"schema: {self.schema!r} is no plain name. Use at most 63 letters, digits and underscores, no digit first."
+                f"schema: {self.schema!r} is no plain name. Use at most 63 letters, digits and underscores, no digit "
+                "first."
             )
         if self.listen_dsn not in {None, "off"}:
             try:
@@ -98,7 +99,7 @@ class PostgresOptions:
             return None
         if self.listen_dsn is None:
             return self
-        given = {name: value for name, value in _split(self.listen_dsn).items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in _split(self.listen_dsn).items() if value is not None}
         return attrs.evolve(self, **given)
 
 

@@ -8,7 +8,7 @@ import ssl as tls
 import time
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
 from omniq.errors import OmniQError
 from omniq_postgres.failures import NETWORK, deadlocked, is_broken, mapped, not_connected

@@ -57,9 +57,7 @@ _EVENT_TYPES = (
     EventType.SCHEDULE_RESUMED,
 )
 EVENT_CODES = {kind: code for code, kind in enumerate(_EVENT_TYPES)}
-EVENT_COLUMNS = (
-    "task, seq, version, type, at, queue, state, attempt, epoch, ready_at, worker, error, duration_ms"
-)
+EVENT_COLUMNS = "task, seq, version, type, at, queue, state, attempt, epoch, ready_at, worker, error, duration_ms"
 RESULT_COLUMNS = "id, seq, epoch, status, value, codec, error, ttl_ms, stored_at, expires_at, told"
 TASK_QUERY = (
     "SELECT h.id, h.seq, h.queue, h.priority, t.eta, h.max_attempts, h.unique_key, h.expires_at, h.interval_ms, "
@@ -217,9 +215,7 @@ def result_from(row: Sequence[Any]) -> ResultRecord:
     state, text = STATES[status], given(error)
     if told and state is not TaskStatus.COMPLETED:
         text = reason(state, text).to_json()
-    return ResultRecord(
-        given(task_id), seq, epoch, state, value, given(codec), text, ttl_ms, stored_at, expires_at
-    )
+    return ResultRecord(given(task_id), seq, epoch, state, value, given(codec), text, ttl_ms, stored_at, expires_at)
 
 
 # Events

@@ -12,7 +12,7 @@ from omniq.errors import StoreFormatError
 from omniq_postgres.failures import NETWORK, mapped
 
 if TYPE_CHECKING:
-    from asyncpg import Connection
+    from asyncpg import Connection  # type: ignore[import-untyped]
 
 __all__ = ["FORMAT", "MIN_READER", "MIN_WRITER", "in_schema", "migrate", "read_format", "schema_of", "script"]
 
@@ -55,8 +55,7 @@ def script(schema: str, *, after: int = 0, upto: int = FORMAT) -> str:
     numbers = {"format": upto, "min_reader": MIN_READER, "min_writer": MIN_WRITER}
     values = ", ".join(f"('{key}', '{value}')" for key, value in numbers.items())
     parts += [
-        f"INSERT INTO omniq.meta (key, value) VALUES {values} "
-        "ON CONFLICT (key) DO UPDATE SET value = excluded.value;",
+        f"INSERT INTO omniq.meta (key, value) VALUES {values} ON CONFLICT (key) DO UPDATE SET value = excluded.value;",
         f"INSERT INTO omniq.meta (key, value) VALUES ('identity', '{secrets.token_hex(16)}') ON CONFLICT DO NOTHING;",
     ]
     return in_schema("\n".join(parts), schema)

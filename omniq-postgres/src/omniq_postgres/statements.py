@@ -46,7 +46,8 @@ PAUSE = "INSERT INTO omniq.paused (queue) SELECT * FROM unnest($1::text[]) ON CO
 RESUME = "DELETE FROM omniq.paused WHERE queue = ANY ($1)"
 HELD = """
 SELECT h.id, h.seq, h.epoch, h.attempts, h.max_attempts, h.queue, h.priority, t.enqueued_at, h.ready_at,
-    h.lease_until, h.series_id, h.nominal_at, t.func, t.codec, t.headers, t.timeout_ms, t.result_ttl_ms, t.args, t.kwargs
+    h.lease_until, h.series_id, h.nominal_at, t.func, t.codec, t.headers, t.timeout_ms, t.result_ttl_ms, t.args,
+    t.kwargs
 FROM omniq.head AS h JOIN omniq.task AS t ON t.seq = h.seq
 WHERE h.state = 1 AND h.worker = $1 AND h.nonce = $2 ORDER BY h.priority DESC, h.ready_at, h.seq
 """

@@ -20,7 +20,6 @@ from omniq_postgres.looks import Looks
 from omniq_postgres.role import PostgresRole
 from omniq_postgres.rows import (
     CODES,
-    EVENT_COLUMNS,
     STATES,
     TASK_QUERY,
     columns,
@@ -168,8 +167,10 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
             sorted((token.seq, kept(task_id), token.epoch, kept(token.nonce)) for task_id, token in tokens), 4
         )
         rows = await self._write(statements.HEARTBEAT, *values, lease_ms, now)
-        held = {(given(task_id), (seq, epoch, given(nonce))): cancel for seq, task_id, epoch, nonce, cancel in rows}
-        return [_beaten(held.get((task_id, tuple(token)))) for task_id, token in tokens]
+        held = {
+            (given(task_id), Token(seq, epoch, given(nonce))): cancel for seq, task_id, epoch, nonce, cancel in rows
+        }
+        return [_beaten(held.get(each)) for each in tokens]
 
     async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> list[SettleReply]:
         check_results([result for _, _, result in items], self.capabilities)
@@ -190,9 +191,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def recover(self, queues: Sequence[str], *, now: int | None = None) -> list[tuple[str, TaskStatus]]:
         sweep = self.capabilities.max_sweep
-        rows = await self._write(
-            statements.RECOVER, _names(queues), sweep, now, self._mode, kinds=WORK + DONE + EVENTS
-        )
+        rows = await self._write(statements.RECOVER, _names(queues), sweep, now, self._mode, kinds=WORK + DONE + EVENTS)
         return [(given(task_id), STATES[state]) for task_id, state in rows]
 
     # Queues
@@ -236,8 +235,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
         query = task_query(filter, now)
         ((count,),) = await self._opened.read(
-            "SELECT count(*) FROM omniq.head AS h JOIN omniq.task AS t ON t.seq = h.seq "
-            f"WHERE {query.condition}",
+            f"SELECT count(*) FROM omniq.head AS h JOIN omniq.task AS t ON t.seq = h.seq WHERE {query.condition}",
             *query.parameters,
         )
         return int(count)
@@ -298,9 +296,9 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         rows = await self._opened.read(statements.NEXT_IN, names)
         return {name: float("inf") if left_ms is None else left_ms / 1000 for name, left_ms in rows}
 
-    async def _look_for_ends(self, ids: builtins.list[str]) -> dict[str, TaskStatus | None | float]:
+    async def _look_for_ends(self, ids: builtins.list[str]) -> dict[str, TaskStatus | float | None]:
         """Return for each task its end, None if it is unknown, or in how many seconds it expires."""
-        found: dict[str, TaskStatus | None | float] = dict.fromkeys(ids)
+        found: dict[str, TaskStatus | float | None] = dict.fromkeys(ids)
         for stored, state, left_ms in await self._opened.read(statements.DONE, list(map(kept, ids))):
             if state >= _COMPLETE:
                 found[given(stored)] = STATES[state]
@@ -377,7 +375,7 @@ def _enqueued(specs: Sequence[TaskSpec], replies: Sequence[str | None] | None) -
     ]
 
 
-def _beaten(cancel: bool | None) -> HeartbeatReply:
+def _beaten(cancel: bool | None) -> HeartbeatReply:  # noqa: FBT001 - as the row has it
     if cancel is None:
         return "lost"
     return "cancel" if cancel else "ok"

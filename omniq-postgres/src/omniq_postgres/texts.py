@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import overload
 
-__all__ = ["kept", "given"]
+__all__ = ["given", "kept"]
 
 _MARK = "\x01"
 _ODD = re.compile("[\x00\x01\ud800-\udfff]")
