@@ -14,7 +14,7 @@ from omniq.errors import ConfigError, ConnectionLostError, StorageError, StoreFo
 from omniq.models.record import Completion, Failure, TaskBody, TaskSpec
 from omniq_postgres import statements
 from omniq_postgres.doctor import examine
-from omniq_postgres.rows import columns, spec_values
+from omniq_postgres.rows import spec_columns
 from omniq_postgres.schema import in_schema
 
 
@@ -110,7 +110,7 @@ async def test_texts_that_postgresql_cannot_keep(url, open_roles):
 async def test_events_of_a_late_transaction_come_after_what_was_read(url, open_roles, connection):
     async with open_roles(url) as roles:
         database = roles.queue.database
-        late = columns([spec_values(spec("late"))], 18)
+        late = spec_columns([spec("late")])
         transaction = connection.transaction()
         await transaction.start()
         await connection.fetch(in_schema(statements.ENQUEUE, database.schema), None, 1, *late)

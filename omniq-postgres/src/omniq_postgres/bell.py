@@ -17,6 +17,8 @@ from omniq_postgres.pool import release
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from asyncpg import Connection
+
     from omniq_postgres.options import PostgresOptions
     from omniq_postgres.pool import Pool
 
@@ -55,6 +57,7 @@ class Bell:
         self._channel = channel
         self._listener: asyncio.Task[None] | None = None
         self._sender: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
         self._is_listening = asyncio.Event()
         self._waits: set[Wait] = set()
         self._unsent: set[str] = set()
@@ -104,6 +107,10 @@ class Bell:
                 task.cancel()
                 await asyncio.wait({task})
         self._listener = self._sender = None
+        self._is_listening.clear()
+        if self._connection is not None:
+            await release(self._connection)
+            self._connection = None
         self.wake()
 
     def _hear(self, kinds: str) -> None:
@@ -122,9 +129,9 @@ class Bell:
     async def _listen(self) -> None:
         pause = _FIRST_PAUSE
         while self._options is not None:
-            connection = None
+            # No `finally` here: a task that is dropped with its loop could not wait for anything in there.
             try:
-                connection = await self._pool.connect(self._options)
+                self._connection = connection = await self._pool.connect(self._options)
                 ended = asyncio.Event()
                 connection.add_termination_listener(lambda *_, ended=ended: ended.set())
                 await connection.add_listener(self._channel, self._heard)
@@ -138,12 +145,13 @@ class Bell:
                     if not ended.is_set():
                         await connection.execute("SELECT", timeout=_ALIVE)
             except (OmniQError, *NETWORK):
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            finally:
-                self._is_listening.clear()
-                if connection is not None:
-                    await release(connection)
+                pass
+            self._is_listening.clear()
+            if self._connection is not None:
+                self._connection.terminate()
+                self._connection = None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _heard(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         del connection, pid, channel

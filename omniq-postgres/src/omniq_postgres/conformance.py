@@ -11,7 +11,7 @@ import asyncpg  # type: ignore[import-untyped]
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
 from omniq_postgres import plugin
-from omniq_postgres.schema import FORMAT, in_schema, read_format, script
+from omniq_postgres.schema import FORMAT, in_schema, script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ __all__ = ["PostgresHarness"]
 
 _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
 _SAVED = "schema.json"
+_FORMAT = "SELECT value FROM omniq.meta WHERE key = 'format'"
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = $1 ORDER BY tablename"
 _SEQUENCES = "SELECT sequencename FROM pg_sequences WHERE schemaname = $1 ORDER BY sequencename"
 _STORED = {
@@ -65,8 +66,8 @@ class PostgresHarness(Harness):
                 row[0]: tuple(await connection.fetchrow(f'SELECT last_value, is_called FROM "{schema}"."{row[0]}"'))
                 for row in await connection.fetch(_SEQUENCES, schema)
             }
-            stored, _ = await read_format(connection, schema)
-            (folder / _SAVED).write_text(json.dumps({"format": stored, "tables": tables, "sequences": sequences}))
+            stored = await connection.fetchval(in_schema(_FORMAT, schema))
+            (folder / _SAVED).write_text(json.dumps({"format": int(stored), "tables": tables, "sequences": sequences}))
             for table in tables:
                 await connection.copy_from_table(table, schema_name=schema, output=folder / f"{table}.tsv")
         finally:

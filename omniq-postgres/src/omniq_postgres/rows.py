@@ -34,7 +34,7 @@ __all__ = [
     "record_from",
     "result_from",
     "result_values",
-    "spec_values",
+    "spec_columns",
 ]
 
 STATES = (TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
@@ -69,9 +69,49 @@ TASK_QUERY = (
 
 
 def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Return rows as columns, also where there are no rows."""
-    found = [list(column) for column in zip(*rows, strict=True)]
+    """Return rows as columns, also where there are no rows; a column without values is empty."""
+    found = [_column(column) for column in zip(*rows, strict=True)]
     return found or [[] for _ in range(width)]
+
+
+def _column(values: Sequence[Any]) -> list[Any]:
+    has_none = bool(values) and values[0] is None and values.count(None) == len(values)
+    return [] if has_none else list(values)
+
+
+def _once(values: list[Any]) -> list[Any]:
+    """Return a column as the function `enqueue` takes it: once if it has the same value everywhere."""
+    return values[:1] if values and values.count(values[0]) == len(values) else values
+
+
+def spec_columns(specs: Sequence[TaskSpec]) -> list[list[Any]]:
+    """Return what the function `enqueue` takes of tasks."""
+    bodies = [spec.body for spec in specs]
+    headers = [json.dumps(dict(body.headers)) if body.headers else None for body in bodies]
+    return [
+        [kept(spec.id) for spec in specs],
+        _texts([spec.queue for spec in specs]),
+        _once([spec.priority for spec in specs]),
+        _column([spec.eta for spec in specs]),
+        _once([spec.max_attempts for spec in specs]),
+        [*map(kept, _column([spec.unique_key for spec in specs]))],
+        _column([spec.expires_at for spec in specs]),
+        _column([spec.interval_ms for spec in specs]),
+        [*map(kept, _column([spec.series_id for spec in specs]))],
+        _column([spec.nominal_at for spec in specs]),
+        _once([spec.pinned for spec in specs]),
+        _texts([body.func for body in bodies]),
+        _texts([body.codec for body in bodies]),
+        _column(headers),
+        _column([body.timeout_ms for body in bodies]),
+        _column([body.result_ttl_ms for body in bodies]),
+        [body.args for body in bodies],
+        [body.kwargs for body in bodies],
+    ]
+
+
+def _texts(values: list[str]) -> list[str]:
+    return [*map(kept, _once(values))]
 
 
 # Tasks
@@ -102,24 +142,6 @@ def body_from(values: Sequence[Any]) -> TaskBody:
         )
     except (TypeError, ValueError) as error:
         raise StoreFormatError(f"The body of the task is damaged: {error} in {headers!r:.500}") from error
-
-
-def spec_values(spec: TaskSpec) -> tuple[Any, ...]:
-    """Return what the function `enqueue` takes of a task."""
-    return (
-        kept(spec.id),
-        kept(spec.queue),
-        spec.priority,
-        spec.eta,
-        spec.max_attempts,
-        kept(spec.unique_key),
-        spec.expires_at,
-        spec.interval_ms,
-        kept(spec.series_id),
-        spec.nominal_at,
-        spec.pinned,
-        *body_values(spec.body),
-    )
 
 
 def grant_from(row: Sequence[Any], nonce: str) -> Grant:

@@ -26,7 +26,7 @@ from omniq_postgres.rows import (
     event_from,
     grant_from,
     record_from,
-    spec_values,
+    spec_columns,
 )
 from omniq_postgres.schedules import advance_values
 from omniq_postgres.texts import given, kept
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 __all__ = ["PostgresTaskQueue"]
 
 _MODES = {Role.EVENT_STORAGE: 1, Role.RESULT_STORAGE: 2, Role.SCHEDULE_STORAGE: 0}
-_SPEC_WIDTH = 18
 _SETTLE_WIDTH = 10
 _FAIL, _RELEASE = 3, 0
 _COMPLETE = CODES[TaskStatus.COMPLETED]
@@ -96,7 +95,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> list[Enqueued]:
         check_specs(specs, self.capabilities)
-        values = columns(map(spec_values, specs), _SPEC_WIDTH)
+        values = spec_columns(specs)
         ((replies,),) = await self._write(statements.ENQUEUE, now, self._mode, *values, kinds=WORK + EVENTS)
         return _enqueued(specs, replies)
 
@@ -106,7 +105,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         if Role.SCHEDULE_STORAGE not in self._joined:
             return await super().fire(specs, advance, now=now)
         check_specs(specs, self.capabilities)
-        values = columns(map(spec_values, specs), _SPEC_WIDTH)
+        values = spec_columns(specs)
         ((advanced, replies),) = await self._write(
             statements.FIRE, *advance_values(advance), now, self._mode, *values, kinds=WORK + EVENTS
         )
