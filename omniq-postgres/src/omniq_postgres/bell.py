@@ -17,7 +17,7 @@ from omniq_postgres.pool import release
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from asyncpg import Connection
+    from asyncpg import Connection  # type: ignore[import-untyped]
 
     from omniq_postgres.options import PostgresOptions
     from omniq_postgres.pool import Pool
@@ -31,7 +31,15 @@ _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 1.0
 _PATIENCE = 1.0
 _ALIVE = 10.0
-_GAP = 0.001
+_GAP = 0.002
+_LISTENING = 1330466387
+# Listeners share a lock, so that whoever gets it alone knows that nobody listens and need not notify. A notification is
+# a commit, but need not be flushed.
+_ENLIST = f"SELECT pg_advisory_lock_shared({_LISTENING}, hashtext($1))"
+_RING = (
+    "SELECT set_config('synchronous_commit', 'off', true), "
+    f"CASE WHEN NOT pg_try_advisory_xact_lock({_LISTENING}, hashtext($1)) THEN pg_notify($1, $2) END"
+)
 
 
 class Wait(asyncio.Event):
@@ -123,7 +131,7 @@ class Bell:
             kinds = "".join(sorted(self._unsent))
             self._unsent.clear()
             with contextlib.suppress(OmniQError):
-                await self._pool.fetch("SELECT pg_notify($1, $2)", self._channel, kinds)
+                await self._pool.fetch(_RING, self._channel, kinds)
             await asyncio.sleep(_GAP)
 
     async def _listen(self) -> None:
@@ -135,6 +143,7 @@ class Bell:
                 ended = asyncio.Event()
                 connection.add_termination_listener(lambda *_, ended=ended: ended.set())
                 await connection.add_listener(self._channel, self._heard)
+                await connection.fetch(_ENLIST, self._channel, timeout=_ALIVE)
                 pause = _FIRST_PAUSE
                 self._is_listening.set()
                 self.wake()  # something may have happened while nobody listened

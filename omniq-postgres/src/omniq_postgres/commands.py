@@ -19,7 +19,7 @@ def omniq_register_commands(cli: Any) -> None:
     """Add `omniq migrate`."""
     import click
 
-    @cli.command("migrate", short_help="Make or migrate the schema of a PostgreSQL store.")
+    @cli.command("migrate", short_help="Make or migrate the schema of a PostgreSQL store.")  # type: ignore[untyped-decorator]
     @click.option(
         "--url", envvar="OMNIQ_TASK_QUEUE_URL", default="postgresql://localhost:5432/omniq", help="The database."
     )

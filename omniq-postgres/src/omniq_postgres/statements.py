@@ -33,15 +33,18 @@ def _marks(count: int) -> str:
 
 ENQUEUE = f"SELECT omniq.enqueue({_marks(20)})"
 FIRE = f"SELECT * FROM omniq.fire({_marks(25)})"
-CLAIM = f"SELECT * FROM omniq.claim({_marks(8)})"
+CLAIM = f"SELECT * FROM omniq.claim({_marks(10)})"
 RECOVER = f"SELECT * FROM omniq.recover({_marks(4)})"
 SETTLE = f"SELECT omniq.settle({_marks(13)})"
 HEARTBEAT = f"SELECT * FROM omniq.heartbeat({_marks(6)})"
 CANCEL = f"SELECT omniq.cancel({_marks(3)})"
 REDRIVE = f"SELECT omniq.redrive({_marks(3)})"
 PURGE = f"SELECT * FROM omniq.purge({_marks(4)})"
-NEXT_AT = "SELECT omniq.next_at($1)"
-NEXT_IN = "SELECT name, omniq.next_at(ARRAY[name]) - omniq.now_ms() FROM unnest($1::text[]) AS q (name)"
+NEXT_AT = "SELECT omniq.next_at($1, NULL, NULL)"
+NEXT_IN = """
+SELECT name, omniq.next_at(ARRAY[name], ($2::bigint[])[n * 10 - 9 : n * 10], ($3::bigint[])[n : n]) - omniq.now_ms()
+FROM unnest($1::text[]) WITH ORDINALITY AS q (name, n)
+"""
 PAUSE = "INSERT INTO omniq.paused (queue) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING"
 RESUME = "DELETE FROM omniq.paused WHERE queue = ANY ($1)"
 HELD = """

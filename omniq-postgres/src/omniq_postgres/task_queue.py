@@ -16,6 +16,7 @@ from omniq_postgres import statements
 from omniq_postgres.bell import DONE, EVENTS, WORK
 from omniq_postgres.database import Database
 from omniq_postgres.filters import task_query
+from omniq_postgres.floors import Floors
 from omniq_postgres.looks import Looks
 from omniq_postgres.role import PostgresRole
 from omniq_postgres.rows import (
@@ -70,6 +71,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         super().__init__(database)
         self._joined: frozenset[Role] = frozenset()
         self._mode = 0
+        self._floors = Floors()
         self._ends = Looks(self._look_for_ends)
         self._work = Looks(self._look_for_work)
 
@@ -136,9 +138,12 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         now: int | None = None,
     ) -> list[Grant]:
         names, sweep = _names(queues), self.capabilities.max_sweep
+        floors = self._floors.of(names) if now is None else (None, None)
         rows = await self._write(
-            statements.CLAIM, names, limit, kept(worker), lease_ms, kept(claim_id), sweep, now, self._mode
+            statements.CLAIM, names, limit, kept(worker), lease_ms, kept(claim_id), sweep, now, self._mode, *floors
         )
+        if now is None:
+            self._floors.learn(names, limit, rows, lease_ms, full=floors[0] is None)
         if rows:
             self.database.bell.ring(EVENTS)
         grants: list[Grant] = []
@@ -292,7 +297,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def _look_for_work(self, names: builtins.list[str]) -> dict[str, float]:
         """Return for each queue in how many seconds work may come up."""
-        rows = await self._opened.read(statements.NEXT_IN, names)
+        rows = await self._opened.read(statements.NEXT_IN, names, *self._floors.of_look(names))
         return {name: float("inf") if left_ms is None else left_ms / 1000 for name, left_ms in rows}
 
     async def _look_for_ends(self, ids: builtins.list[str]) -> dict[str, TaskStatus | float | None]:

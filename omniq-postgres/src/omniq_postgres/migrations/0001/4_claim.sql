@@ -51,7 +51,9 @@ BEGIN
 END $$;
 
 -- Lock the best ready tasks and return where their rows are; those that somebody else is changing are passed over.
-CREATE FUNCTION omniq.pick(p_queues text[], p_limit integer, p_now bigint) RETURNS tid[] LANGUAGE plpgsql
+-- p_floors has for each queue and priority the ready_at to begin at, or NULL.
+CREATE FUNCTION omniq.pick(p_queues text[], p_limit integer, p_now bigint, p_floors bigint[])
+RETURNS tid[] LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET jit = off
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off
 AS $$
@@ -65,9 +67,11 @@ DECLARE
 BEGIN
     FOR v_priority IN
         SELECT p FROM generate_series(9, 0, -1) AS p WHERE EXISTS (
-            SELECT FROM unnest(p_queues) AS q (name) CROSS JOIN LATERAL (
+            SELECT FROM unnest(p_queues) WITH ORDINALITY AS q (name, n) CROSS JOIN LATERAL (
                 SELECT FROM omniq.head
-                WHERE state = 0 AND queue = q.name AND priority = p::smallint AND ready_at <= p_now LIMIT 1
+                WHERE state = 0 AND queue = q.name AND priority = p::smallint AND ready_at <= p_now
+                    AND ready_at >= coalesce(p_floors[(q.n - 1) * 10 + p + 1], -9223372036854775808)
+                LIMIT 1
             ) AS h
         )
     LOOP
@@ -77,6 +81,7 @@ BEGIN
             v_found := ARRAY(
                 SELECT ctid FROM omniq.head
                 WHERE state = 0 AND queue = p_queues[1] AND priority = v_priority AND ready_at <= p_now
+                    AND ready_at >= coalesce(p_floors[v_priority + 1], -9223372036854775808)
                     AND (expires_at IS NULL OR expires_at > p_now) -- one sweep may leave some expired ones
                 ORDER BY ready_at, seq LIMIT v_wanted FOR UPDATE SKIP LOCKED
             );
@@ -87,9 +92,10 @@ BEGIN
         v_tried := '{}';
         LOOP
             v_chosen := ARRAY(
-                SELECT h.seq FROM unnest(p_queues) AS q (name) CROSS JOIN LATERAL (
+                SELECT h.seq FROM unnest(p_queues) WITH ORDINALITY AS q (name, n) CROSS JOIN LATERAL (
                     SELECT seq, ready_at FROM omniq.head
                     WHERE state = 0 AND queue = q.name AND priority = v_priority AND ready_at <= p_now
+                        AND ready_at >= coalesce(p_floors[(q.n - 1) * 10 + v_priority + 1], -9223372036854775808)
                         AND (expires_at IS NULL OR expires_at > p_now) AND seq <> ALL (v_tried)
                     ORDER BY ready_at, seq LIMIT v_wanted
                 ) AS h ORDER BY h.ready_at, h.seq LIMIT v_wanted
@@ -108,10 +114,29 @@ BEGIN
     RETURN v_picked;
 END $$;
 
--- Recover, then start the best ready tasks of the queues that are not paused.
+-- Tell whether there is a ready task that is not among the picked ones.
+CREATE FUNCTION omniq.any_ready(p_queues text[], p_now bigint, p_floors bigint[], p_picked tid[])
+RETURNS boolean LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off
+AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM unnest(p_queues) WITH ORDINALITY AS q (name, n), generate_series(0, 9) AS p CROSS JOIN LATERAL (
+            SELECT FROM omniq.head
+            WHERE state = 0 AND queue = q.name AND priority = p::smallint AND ready_at <= p_now
+                AND ready_at >= coalesce(p_floors[(q.n - 1) * 10 + p + 1], -9223372036854775808)
+                AND (expires_at IS NULL OR expires_at > p_now) AND ctid <> ALL (p_picked)
+            LIMIT 1
+        ) AS h
+    );
+END $$;
+
+-- Recover, then start the best ready tasks of the queues that are not paused. The floors say where to begin to look: see
+-- omniq_postgres/floors.py.
 CREATE FUNCTION omniq.claim(
     p_queues text[], p_limit integer, p_worker text, p_lease_ms bigint, p_nonce text, p_sweep integer,
-    p_now bigint, p_mode integer
+    p_now bigint, p_mode integer, p_floors bigint[], p_lease_floors bigint[]
 ) RETURNS TABLE (
     o_id text, o_seq bigint, o_epoch bigint, o_attempts bigint, o_max_attempts bigint, o_queue text,
     o_priority smallint, o_enqueued_at bigint, o_ready_at bigint, o_lease_until bigint, o_series_id text,
@@ -127,8 +152,9 @@ DECLARE
     v_picked tid[]; -- stays what it is while the rows are locked
 BEGIN
     IF EXISTS (
-        SELECT FROM unnest(p_queues) AS q (name) WHERE EXISTS (
+        SELECT FROM unnest(p_queues) WITH ORDINALITY AS q (name, n) WHERE EXISTS (
             SELECT FROM omniq.head WHERE state = 1 AND queue = q.name AND lease_until <= v_now
+                AND lease_until >= coalesce(p_lease_floors[q.n], -9223372036854775808)
         ) OR EXISTS (
             SELECT FROM omniq.head WHERE state = 0 AND queue = q.name AND expires_at <= v_now
         )
@@ -138,18 +164,18 @@ BEGIN
     IF p_limit <= 0 THEN
         RETURN;
     END IF;
-    v_open := ARRAY(
-        SELECT name FROM unnest(p_queues) AS q (name)
-        WHERE NOT EXISTS (SELECT FROM omniq.paused WHERE queue = q.name)
-    );
-    v_picked := omniq.pick(v_open, p_limit, v_now);
-    IF cardinality(v_picked) < p_limit AND EXISTS (
-        SELECT FROM omniq.head
-        WHERE state = 0 AND queue = ANY (v_open) AND ready_at <= v_now AND ctid <> ALL (v_picked)
-            AND (expires_at IS NULL OR expires_at > v_now)
-    ) THEN
+    v_open := p_queues;
+    IF EXISTS (SELECT FROM omniq.paused WHERE queue = ANY (p_queues)) THEN
+        v_open := ARRAY(
+            SELECT name FROM unnest(p_queues) AS q (name)
+            WHERE NOT EXISTS (SELECT FROM omniq.paused WHERE queue = q.name)
+        );
+        p_floors := NULL; -- it is by the place of a queue
+    END IF;
+    v_picked := omniq.pick(v_open, p_limit, v_now, p_floors);
+    IF cardinality(v_picked) < p_limit AND omniq.any_ready(v_open, v_now, p_floors, v_picked) THEN
         PERFORM pg_sleep(0.001); -- somebody may have locked a task only to look at it
-        v_picked := v_picked || omniq.pick(v_open, p_limit - cardinality(v_picked), v_now);
+        v_picked := v_picked || omniq.pick(v_open, p_limit - cardinality(v_picked), v_now, p_floors);
     END IF;
     IF cardinality(v_picked) = 0 THEN
         RETURN;
@@ -182,22 +208,27 @@ BEGIN
 END $$;
 
 -- When work may come up.
-CREATE FUNCTION omniq.next_at(p_queues text[]) RETURNS bigint LANGUAGE plpgsql STABLE
+CREATE FUNCTION omniq.next_at(p_queues text[], p_floors bigint[], p_lease_floors bigint[])
+RETURNS bigint LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET jit = off
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 BEGIN
     RETURN (
-        SELECT min(f.at) FROM unnest(p_queues) AS q (name) CROSS JOIN LATERAL (
+        SELECT min(f.at) FROM unnest(p_queues) WITH ORDINALITY AS q (name, n) CROSS JOIN LATERAL (
             SELECT (
                 SELECT h.ready_at FROM omniq.head AS h
-                WHERE h.state = 0 AND h.queue = q.name AND h.priority = p::smallint ORDER BY h.ready_at, h.seq LIMIT 1
+                WHERE h.state = 0 AND h.queue = q.name AND h.priority = p::smallint
+                    AND h.ready_at >= coalesce(p_floors[(q.n - 1) * 10 + p + 1], -9223372036854775808)
+                ORDER BY h.ready_at, h.seq LIMIT 1
             ) AS at
             FROM generate_series(0, 9) AS p WHERE NOT EXISTS (SELECT FROM omniq.paused WHERE queue = q.name)
             UNION ALL
             SELECT (
                 SELECT h.lease_until FROM omniq.head AS h
-                WHERE h.state = 1 AND h.queue = q.name ORDER BY h.lease_until, h.seq LIMIT 1
+                WHERE h.state = 1 AND h.queue = q.name
+                    AND h.lease_until >= coalesce(p_lease_floors[q.n], -9223372036854775808)
+                ORDER BY h.lease_until, h.seq LIMIT 1
             )
         ) AS f
     );
