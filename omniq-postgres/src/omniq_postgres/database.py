@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,8 @@ from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq_postgres.bell import Bell
 from omniq_postgres.failures import NETWORK, mapped
 from omniq_postgres.pool import Pool, connected, release
-from omniq_postgres.schema import FORMAT, in_schema, migrate, read_format, schema_of
+from omniq_postgres.schema import FORMAT, channel_of, in_schema, migrate, read_format, schema_of
+from omniq_postgres.transactional import MAX_PAYLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Database"]
 
 _OLDEST = 130_000
-_MAX_PAYLOAD = 32 * 1024 * 1024
 _SETTINGS = (
     "server_version", "server_version_num", "server_encoding", "fsync", "synchronous_commit",
     "synchronous_standby_names", "default_transaction_isolation",
@@ -142,8 +141,7 @@ class Database:
     # Opening
 
     def _new_bell(self) -> Bell:
-        digest = hashlib.sha256(self.schema.encode()).hexdigest()[:16]
-        return Bell(self.options, self.pool, f"omniq_{digest}")
+        return Bell(self.options, self.pool, channel_of(self.schema))
 
     async def _greet(self) -> Capabilities:
         connection = await connected(self.options)
@@ -185,7 +183,7 @@ class Database:
             push=self.bell.is_push,
             transaction_domain=f"postgres:{identity}",
             max_wait_ms=1000,
-            max_payload_bytes=_MAX_PAYLOAD,
+            max_payload_bytes=MAX_PAYLOAD,
             server_version=f"PostgreSQL {settings['server_version']}",
             warnings=tuple(warnings),
         )

@@ -14,7 +14,17 @@ from omniq_postgres.failures import NETWORK, mapped
 if TYPE_CHECKING:
     from asyncpg import Connection  # type: ignore[import-untyped]
 
-__all__ = ["FORMAT", "MIN_READER", "MIN_WRITER", "in_schema", "migrate", "read_format", "schema_of", "script"]
+__all__ = [
+    "FORMAT",
+    "MIN_READER",
+    "MIN_WRITER",
+    "channel_of",
+    "in_schema",
+    "migrate",
+    "read_format",
+    "schema_of",
+    "script",
+]
 
 FORMAT = 1
 """The newest migration."""
@@ -39,6 +49,11 @@ def schema_of(project: str) -> str:
     if plain != project or len(plain) > _LONGEST - len("omniq_"):
         plain = f"{plain[:40]}_{hashlib.sha256(project.encode(errors='surrogatepass')).hexdigest()[:8]}"
     return f"omniq_{plain}"
+
+
+def channel_of(schema: str) -> str:
+    """Return the channel of a schema's notifications."""
+    return f"omniq_{hashlib.sha256(schema.encode()).hexdigest()[:16]}"
 
 
 def in_schema(text: str, schema: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from omniq_postgres.rows import EVENT_COLUMNS
+from omniq_postgres.rows import EVENT_COLUMNS, TASK_QUERY
 
 __all__ = [
+    "ADOPT",
     "CANCEL",
     "CLAIM",
     "COUNTS",
     "DONE",
     "ENQUEUE",
     "FIRE",
+    "GET",
     "HEARTBEAT",
     "HELD",
     "NEXT_AT",
@@ -24,6 +26,7 @@ __all__ = [
     "REDRIVE",
     "RESUME",
     "SETTLE",
+    "STAGE",
 ]
 
 
@@ -33,6 +36,8 @@ def _marks(count: int) -> str:
 
 ENQUEUE = f"SELECT omniq.enqueue({_marks(20)})"
 FIRE = f"SELECT * FROM omniq.fire({_marks(25)})"
+ADOPT = "SELECT omniq.adopt(NULL, $1)"
+STAGE = "SELECT * FROM omniq.stage({specs}, {channel})"
 CLAIM = f"SELECT * FROM omniq.claim({_marks(10)})"
 RECOVER = f"SELECT * FROM omniq.recover({_marks(4)})"
 SETTLE = f"SELECT omniq.settle({_marks(13)})"
@@ -47,6 +52,7 @@ FROM unnest($1::text[]) WITH ORDINALITY AS q (name, n)
 """
 PAUSE = "INSERT INTO omniq.paused (queue) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING"
 RESUME = "DELETE FROM omniq.paused WHERE queue = ANY ($1)"
+GET = f"{TASK_QUERY} WHERE t.id = ANY ($1)"
 HELD = """
 SELECT h.id, h.seq, h.epoch, h.attempts, h.max_attempts, h.queue, h.priority, t.enqueued_at, h.ready_at,
     h.lease_until, h.series_id, h.nominal_at, t.func, t.codec, t.headers, t.timeout_ms, t.result_ttl_ms, t.args,

@@ -207,13 +207,17 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         await self._write(statements.RESUME, _names(queues), kinds=WORK)
 
     async def queues(self, *, now: int | None = None) -> list[QueueStats]:
+        await self._adopt()
         rows = await self._opened.read(statements.QUEUES, now)
         return [QueueStats(name=given(name), **dict(zip(statements.COUNTS, row, strict=True))) for name, *row in rows]
 
     # Reading
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
-        rows = await self._opened.read(f"{TASK_QUERY} WHERE t.id = ANY ($1)", list(map(kept, ids)))
+        wanted = list(map(kept, dict.fromkeys(ids)))
+        rows = await self._opened.read(statements.GET, wanted)
+        if len(rows) < len(wanted) and await self._adopt():
+            rows = await self._opened.read(statements.GET, wanted)
         found = {record.id: record for record in map(record_from, rows)}
         return [found.get(task_id) for task_id in ids]
 
@@ -226,6 +230,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         desc: bool = False,
         now: int | None = None,
     ) -> builtins.list[TaskRecord]:
+        await self._adopt()
         query = task_query(filter, now)
         if after is not None:
             query.add(f"h.seq {'<' if desc else '>'} {{}}", after)
@@ -237,6 +242,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         return [record_from(row) for row in rows]
 
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
+        await self._adopt()
         query = task_query(filter, now)
         ((count,),) = await self._opened.read(
             f"SELECT count(*) FROM omniq.head AS h JOIN omniq.task AS t ON t.seq = h.seq WHERE {query.condition}",
@@ -302,8 +308,12 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def _look_for_ends(self, ids: builtins.list[str]) -> dict[str, TaskStatus | float | None]:
         """Return for each task its end, None if it is unknown, or in how many seconds it expires."""
+        wanted = list(map(kept, ids))
+        rows = await self._opened.read(statements.DONE, wanted)
+        if len(rows) < len(wanted) and await self._adopt():
+            rows = await self._opened.read(statements.DONE, wanted)
         found: dict[str, TaskStatus | float | None] = dict.fromkeys(ids)
-        for stored, state, left_ms in await self._opened.read(statements.DONE, list(map(kept, ids))):
+        for stored, state, left_ms in rows:
             if state >= _COMPLETE:
                 found[given(stored)] = STATES[state]
             elif left_ms is not None and left_ms <= 0:
@@ -323,6 +333,11 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         await self._write(statements.OUTBOX_ACK, *values)
 
     # Statements
+
+    async def _adopt(self) -> bool:
+        """Make tasks of what callers enqueued in transactions of their own; tell whether there was something."""
+        ((any_there,),) = await self._opened.read(statements.ADOPT, self._mode)
+        return bool(any_there)
 
     async def _write(self, statement: str, *arguments: Any, kinds: str = "") -> builtins.list[Any]:
         return await self._opened.write(statement, *arguments, kinds=kinds)

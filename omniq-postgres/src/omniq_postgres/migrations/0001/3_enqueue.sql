@@ -17,6 +17,7 @@ DECLARE
     v_replies text[] := '{}';
     v_first bigint;
 BEGIN
+    PERFORM omniq.adopt(v_now, p_mode);
     IF NOT EXISTS (SELECT FROM unnest(p_intervals, p_series) AS g (i, s) WHERE i IS NOT NULL OR s IS NOT NULL) THEN
         BEGIN
             WITH given AS MATERIALIZED (

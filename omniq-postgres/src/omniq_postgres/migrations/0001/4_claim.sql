@@ -151,6 +151,7 @@ DECLARE
     v_open text[];
     v_picked tid[]; -- stays what it is while the rows are locked
 BEGIN
+    PERFORM omniq.adopt(v_now, p_mode);
     IF EXISTS (
         SELECT FROM unnest(p_queues) WITH ORDINALITY AS q (name, n) WHERE EXISTS (
             SELECT FROM omniq.head WHERE state = 1 AND queue = q.name AND lease_until <= v_now
@@ -214,6 +215,9 @@ SET plan_cache_mode = force_generic_plan SET jit = off
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
 BEGIN
+    IF EXISTS (SELECT FROM omniq.inbox) THEN
+        RETURN omniq.now_ms(); -- a claim makes tasks of what is in there
+    END IF;
     RETURN (
         SELECT min(f.at) FROM unnest(p_queues) WITH ORDINALITY AS q (name, n) CROSS JOIN LATERAL (
             SELECT (

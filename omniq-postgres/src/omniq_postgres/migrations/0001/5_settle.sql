@@ -160,6 +160,7 @@ DECLARE
     v_new omniq.head;
     v_replies smallint[] := '{}';
 BEGIN
+    PERFORM omniq.adopt(v_now, p_mode);
     FOREACH v_id IN ARRAY p_ids LOOP
         SELECT h.* INTO v_old FROM omniq.task AS t JOIN omniq.head AS h ON h.seq = t.seq WHERE t.id = v_id
         FOR UPDATE OF h;
@@ -193,6 +194,7 @@ DECLARE
     v_new omniq.head;
     v_replies smallint[] := '{}';
 BEGIN
+    PERFORM omniq.adopt(v_now, p_mode);
     FOREACH v_id IN ARRAY p_ids LOOP
         SELECT h.* INTO v_old FROM omniq.task AS t JOIN omniq.head AS h ON h.seq = t.seq
         WHERE t.id = v_id AND h.state + 0 >= 3 FOR UPDATE OF h;
