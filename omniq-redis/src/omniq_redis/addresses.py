@@ -12,6 +12,7 @@ from redis.crc import key_slot
 from omniq.errors import ConnectionLostError
 from omniq_redis.failures import NETWORK, not_applied
 from omniq_redis.options import address
+from omniq_redis.tls import ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ async def connected(options: RedisOptions, host: str, port: int, *, database: in
 
     Raises:
         ConnectionLostError: It cannot be reached.
-        ConfigError: It refuses the login.
+        ConfigError: It refuses the login, or TLS cannot be agreed on.
     """
     arguments: dict[str, Any] = {
         "host": host,
@@ -46,21 +47,16 @@ async def connected(options: RedisOptions, host: str, port: int, *, database: in
     kind: type[Connection] = Connection
     if options.tls:
         kind = SSLConnection
-        arguments |= {
-            "ssl_ca_certs": options.tls_ca and str(options.tls_ca),
-            "ssl_certfile": options.tls_cert and str(options.tls_cert),
-            "ssl_keyfile": options.tls_key and str(options.tls_key),
-            "ssl_cert_reqs": "required" if options.tls_verify else "none",
-            "ssl_check_hostname": options.tls_verify,
-        }
     connection = kind(**arguments)
+    if isinstance(connection, SSLConnection):
+        connection.ssl_context.context = ssl_context(options)
     try:
         async with asyncio.timeout(options.connect_timeout):
             await connection.connect()  # type: ignore[no-untyped-call] # the driver has no types here
     except BaseException as error:
         await connection.disconnect(nowait=True)
         if isinstance(error, Exception):
-            raise not_applied(error, f"{host}:{port}") from error
+            raise not_applied(error, f"{host}:{port}", is_tls=options.tls) from error
         raise
     return connection
 

@@ -32,8 +32,8 @@ class RedisOptions:
         max_connections: The most connections for commands; one more listens for wake-ups.
         tls: Encrypt; `rediss://` does so too.
         tls_ca: Certificates of the authorities to trust, instead of the system's.
-        tls_cert: The client's own certificate.
-        tls_key: The client's own key.
+        tls_cert: The client's own certificate, and those between it and its authority.
+        tls_key: Its key; None if that is in the same file.
         tls_verify: Check the server's certificate and name.
         key_prefix: Every key starts with `{<key_prefix>:<project>}:`, so that several applications share a server.
         cluster: The server is a node of a Redis or Valkey cluster.
@@ -78,6 +78,8 @@ class RedisOptions:
             )
         if self.cluster and self.database:
             raise ConfigError(f"database: a cluster has only database 0, not {self.database}. Use key_prefix instead.")
+        if self.tls_key is not None and self.tls_cert is None:
+            raise ConfigError("tls_key: a key is of no use without its certificate. Give tls_cert, too.")
         for name in (*self.nodes, *self.sentinels):
             address(name)
 
