@@ -17,6 +17,7 @@ from omniq.models.status import TaskStatus
 from omniq.storage.capabilities import Durability
 from omniq.storage.upkeep import Severity
 from omniq_conformance import servers
+from omniq_conformance.faults.proxy import Direction, Proxy
 from omniq_redis.doctor import omniq_doctor_checks
 from omniq_redis.scripts import script
 
@@ -295,6 +296,26 @@ async def test_a_cluster_is_found_from_any_node_and_survives_a_restart_of_it(ope
             assert roles.queue.server.pool.is_cluster
 
 
+async def test_addresses_that_do_not_lead_anywhere_from_here_are_replaced(open_roles):
+    with servers.cluster("valkey") as nodes, Proxy(nodes.url) as proxy:
+        reached = [url.split("/")[2] for url in proxy.url.split(",")]
+        told = [f"127.0.0.1:{node.port}" for node in nodes.nodes]
+        options = {"cluster": True, "address_map": dict(zip(told, reached, strict=True))}
+        for number in range(8):  # which are in the slots of different nodes
+            async with open_roles(f"redis://{reached[0]}", key_prefix=f"p{number}", **options) as roles:
+                before = proxy.chunks[Direction.TO_SERVER]
+                assert await finish(roles.queue, "a") == ["ok"]
+                await roles.queue.wait_done(["a"], 1)
+                assert proxy.chunks[Direction.TO_SERVER] >= before + 3
+        owners = [len(_keys(node.url)) for node in nodes.nodes]
+        assert min(owners) > 0
+
+
+def _keys(url):
+    with redis.Redis.from_url(url) as client:
+        return client.keys()
+
+
 async def test_sentinels_tell_where_the_primary_is(own_server, open_roles, tmp_path):
     config = tmp_path / "sentinel.conf"
     config.write_text(f"sentinel monitor tasks 127.0.0.1 {own_server.port} 1\n")
@@ -306,6 +327,10 @@ async def test_sentinels_tell_where_the_primary_is(own_server, open_roles, tmp_p
             options = {"sentinels": ["127.0.0.1:1", f"127.0.0.1:{port}"], "sentinel_service": "tasks"}
             async with open_roles(None, **options) as roles:
                 assert await finish(roles.queue, "a") == ["ok"]
+            mapped = {**options, "address_map": {f"127.0.0.1:{own_server.port}": "127.0.0.1:1"}}
+            with pytest.raises(ConnectionLostError, match=r"127\.0\.0\.1:1 cannot be reached"):
+                async with open_roles(None, **mapped):
+                    pass
             with pytest.raises(ConnectionLostError, match=r"does not know it"):
                 async with open_roles(None, **{**options, "sentinel_service": "other"}):
                     pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 
 import pytest
@@ -98,7 +97,8 @@ async def test_tls_is_an_option_too(server, files, open_roles):
 async def test_a_client_has_a_certificate_of_its_own(server, files, open_roles, wants_certificates):
     async with open_roles(server.tls_url, tls_ca=files.authority, tls_cert=files.client) as roles:
         assert await roles.queue.count() == 0
-    with pytest.raises(ConnectionLostError, match=r"does it want a certificate of the client \(tls_cert, tls_key\)\?"):
+    # The server resets the connection after its alert, so the alert may be lost.
+    with pytest.raises((ConfigError, ConnectionLostError), match=r"tls_cert"):
         async with open_roles(server.tls_url, tls_ca=files.authority):
             pass
 
@@ -121,7 +121,6 @@ async def test_a_replaced_authority_is_read_again(server, files, open_roles, tmp
     path = tmp_path / "authority.pem"
     for source, is_trusted in ((files.other_authority, False), (files.authority, True)):
         shutil.copyfile(source, path)
-        os.utime(path, (int(is_trusted), int(is_trusted)))
         if is_trusted:
             async with open_roles(server.tls_url, tls_ca=str(path)) as roles:
                 assert await roles.queue.count() == 0
@@ -148,7 +147,7 @@ async def test_wrong_certificates_are_faults_of_the_configuration(server, files,
 
 
 async def test_a_file_that_is_not_there_is_named(server, open_roles):
-    with pytest.raises(ConfigError, match=r"tls_ca: /no/such\.pem cannot be read: No such file or directory"):
+    with pytest.raises(ConfigError, match=r"tls_ca: there is no file /no/such\.pem"):
         async with open_roles(server.tls_url, tls_ca="/no/such.pem"):
             pass
 
@@ -160,7 +159,6 @@ async def test_a_server_with_another_name_is_refused(server, files, open_roles):
 
 
 async def test_a_stranger_is_told_so(server, files, open_roles, wants_certificates):
-    # The server resets the connection after its alert, so the alert may be lost.
     with pytest.raises((ConfigError, ConnectionLostError), match=r"tls_cert"):
         async with open_roles(server.tls_url, tls_ca=files.authority, tls_cert=files.stranger):
             pass

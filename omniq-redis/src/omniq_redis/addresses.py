@@ -72,6 +72,7 @@ class Addresses:
     def __init__(self, options: RedisOptions, key: bytes) -> None:
         self._options = options
         self._slot = key_slot(key)
+        self._map = {address(told): address(real) for told, real in options.address_map.items()}
         self._known: list[tuple[str, int]] = []
         self._found: tuple[str, int] | None = None
         self.is_cluster = options.cluster
@@ -84,7 +85,11 @@ class Addresses:
     def moved(self, text: str) -> None:
         """Follow `MOVED slot host:port`."""
         host, port = address(text.rsplit(maxsplit=1)[-1])
-        self._found = (host or self._options.host, port)
+        self._found = self._reachable(host or self._options.host, port)
+
+    def _reachable(self, host: str, port: int) -> tuple[str, int]:
+        """Return where to connect for an address that was told."""
+        return self._map.get((host, port), (host, port))
 
     async def locate(self) -> tuple[str, int]:
         """Return host and port.
@@ -132,15 +137,18 @@ class Addresses:
         del host
         await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._options.sentinel_service)
         found = await connection.read_response()
-        return (found[0].decode(), int(found[1])) if found else None
+        return self._reachable(found[0].decode(), int(found[1])) if found else None
 
     async def _ask_node(self, connection: Connection, host: str) -> tuple[str, int] | None:
         await connection.send_command("CLUSTER", "SLOTS")
         ranges = await connection.read_response()
         self._known = [
-            (node[0].decode() or host, node[1]) for _, _, *nodes in ranges for node in nodes if node[0] is not None
+            self._reachable(node[0].decode() or host, node[1])
+            for _, _, *nodes in ranges
+            for node in nodes
+            if node[0] is not None
         ]
         for first, last, (name, port, *_), *_ in ranges:
             if first <= self._slot <= last:
-                return (name.decode() if name else host, port)
+                return self._reachable(name.decode() if name else host, port)
         return None

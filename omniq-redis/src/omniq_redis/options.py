@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -38,6 +39,8 @@ class RedisOptions:
         key_prefix: Every key starts with `{<key_prefix>:<project>}:`, so that several applications share a server.
         cluster: The server is a node of a Redis or Valkey cluster.
         nodes: More nodes of the cluster, as `host:port`, to ask when the first does not answer.
+        address_map: Where to connect instead of an address that nodes or sentinels tell, both as `host:port`: for a
+            tunnel, a container's network, or whatever else their own addresses do not lead through.
         sentinels: Sentinels, as `host:port`, that know where the primary of `sentinel_service` is.
         sentinel_service: The name under which the sentinels watch the primary.
         connect_timeout: Seconds for a connection to be made.
@@ -62,6 +65,7 @@ class RedisOptions:
     key_prefix: str = "omniq"
     cluster: bool = False
     nodes: tuple[str, ...] = attrs.field(default=(), metadata=LOCATOR)
+    address_map: Mapping[str, str] = attrs.field(factory=dict)
     sentinels: tuple[str, ...] = attrs.field(default=(), metadata=LOCATOR)
     sentinel_service: str = "mymaster"
     connect_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
@@ -80,7 +84,7 @@ class RedisOptions:
             raise ConfigError(f"database: a cluster has only database 0, not {self.database}. Use key_prefix instead.")
         if self.tls_key is not None and self.tls_cert is None:
             raise ConfigError("tls_key: a key is of no use without its certificate. Give tls_cert, too.")
-        for name in (*self.nodes, *self.sentinels):
+        for name in (*self.nodes, *self.sentinels, *self.address_map, *self.address_map.values()):
             address(name)
 
     @classmethod

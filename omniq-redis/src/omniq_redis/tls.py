@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from omniq.errors import ConfigError, ConnectionLostError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from omniq.errors import OmniQError
     from omniq_redis.options import RedisOptions
 
@@ -22,25 +19,14 @@ _NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE"}
 
 
 def ssl_context(options: RedisOptions) -> ssl.SSLContext:
-    """Return the settings for new connections; files that were replaced meanwhile are read again.
+    """Return the settings for a new connection; the files are read each time, since certificates are renewed.
 
     Raises:
         ConfigError: A file cannot be read, or has no certificates or keys.
     """
-    files = {"tls_ca": options.tls_ca, "tls_cert": options.tls_cert, "tls_key": options.tls_key}
-    return _context(options, tuple(_changed_at(name, path) for name, path in files.items()))
-
-
-def _changed_at(name: str, path: Path | None) -> int | None:
-    try:
-        return None if path is None else path.stat().st_mtime_ns
-    except OSError as error:
-        raise ConfigError(f"{name}: {path} cannot be read: {error.strerror}.") from error
-
-
-@lru_cache(maxsize=8)
-def _context(options: RedisOptions, changed_at: tuple[int | None, ...]) -> ssl.SSLContext:
-    del changed_at
+    for name, path in (("tls_ca", options.tls_ca), ("tls_cert", options.tls_cert), ("tls_key", options.tls_key)):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"{name}: there is no file {path}.")
     try:
         context = ssl.create_default_context(cafile=options.tls_ca)
     except OSError as error:  # of which SSLError is one
@@ -49,12 +35,12 @@ def _context(options: RedisOptions, changed_at: tuple[int | None, ...]) -> ssl.S
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if options.tls_cert is not None:
+        key = options.tls_key or options.tls_cert
         try:
-            context.load_cert_chain(options.tls_cert, options.tls_key)
+            context.load_cert_chain(options.tls_cert, key)
         except OSError as error:
-            given = options.tls_key or options.tls_cert
             raise ConfigError(
-                f"tls_cert, tls_key: {options.tls_cert} and {given} are no certificate with its key: {error}."
+                f"tls_cert, tls_key: {options.tls_cert} and {key} are no certificate with its key: {error}."
             ) from error
     return context
 
