@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import subprocess
 import sys
+from importlib.resources import files
 from types import SimpleNamespace
 
 import pytest
@@ -60,6 +62,17 @@ async def test_scripts_that_only_read_are_marked_so(url, open_roles):
     async with open_roles(url) as roles:
         await roles.queue.enqueue([spec("a")])
         assert [record.id for record in await roles.queue.list()] == ["a"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (files("omniq_redis") / "lua").iterdir()))
+def test_scripts_have_no_function_that_they_do_not_use(name):
+    source = script(name).source
+    functions = re.findall(r"^(?:local )?function (\w+)", source, re.MULTILINE)
+    assert [each for each in functions if len(re.findall(rf"\b{each}\b", source)) < 2] == []
+    used = script("read").source
+    assert "function marks_of" in used  # by the script itself
+    assert "function full_marks" in used  # by marks_of
+    assert "function note_times" not in used
 
 
 async def test_a_batch_larger_than_a_script_keeps_its_order(url, open_roles):
