@@ -9,6 +9,8 @@ import nox
 from nox_uv import session
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+ONCE = {"repo-tests": PYTHONS[0], "conformance-tests/tests": PYTHONS[-1]}
+"""On which Python the tests are run that take long."""
 # The servers come in wheels.
 TARGETS = [
     nox.param("memory", "", id="memory"),
@@ -46,11 +48,9 @@ def types(s: nox.Session) -> None:
 
 @session(python=PYTHONS, uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
 def tests(s: nox.Session) -> None:
-    """Run the tests of every package and of the repository; those of the conformance suite on the newest Python."""
-    options = ["-n", "auto", "--dist", "worksteal"]
-    if s.python != PYTHONS[-1]:
-        options.append("--ignore=conformance-tests/tests")
-    s.run("pytest", *(s.posargs or options))
+    """Run the tests of every package, and those that take long on one Python each."""
+    elsewhere = [f"--ignore={folder}" for folder, python in ONCE.items() if python != s.python]
+    s.run("pytest", *(s.posargs or ["-n", "auto", "--dist", "worksteal", *elsewhere]))
 
 
 @session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)

@@ -15,6 +15,7 @@ CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
 MEMBERS = CONFIG["uv"]["workspace"]["members"]
 MAX_FILE = 500
 MAX_FUNCTION = 80
+PAGE = re.compile(r"\bdocs/[\w./-]+\.md\b")
 
 
 def tracked(pattern: str = "*") -> list[Path]:
@@ -78,6 +79,13 @@ def test_changelog_fragments_are_well_named():
 
 def test_the_changelog_has_the_place_where_releases_go():
     assert CONFIG["towncrier"]["start_string"] in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_every_page_that_the_code_names_exists():
+    text = [path for pattern in ("*.py", "*.j2", "*.toml", "*.json", "*.sql") for path in tracked(pattern)]
+    named = {name: path for path in text for name in PAGE.findall(path.read_text("utf-8"))}
+    assert "docs/reference/contract.md" in named, "the code names no page, so nothing was checked"
+    assert {name: str(path) for name, path in named.items() if not (ROOT / name).is_file()} == {}
 
 
 def test_ci_runs_the_command_of_the_readme():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from unittest.mock import patch
 
 import attrs
 
-from omniq.errors import StorageError
+import omniq_sqlite.connection
+from omniq.errors import StorageError, StoreFormatError
 from omniq.models.record import Completion, Enqueued
 from omniq.storage.capabilities import Durability
 from omniq_sqlite.conformance import SQLiteHarness
 from omniq_sqlite.connection import Database
 from omniq_sqlite.ledger import put_results
+from omniq_sqlite.schema import APPLICATION_ID
 from omniq_sqlite.task_queue import SQLiteTaskQueue
 from omniq_sqlite.writer import Writer
 
@@ -184,6 +187,39 @@ def any_token_will_do():
         return await original(self, [Completion(record.id, record.token) for record in records], **more)
 
     replace(SQLiteTaskQueue, "complete", complete)
+
+
+def watches_the_file():
+    """A wait looks again when the journal has changed, which begins before what is written can be read."""
+
+    def journal(self):
+        found = self.path.with_name(self.path.name + "-wal").stat()
+        return found.st_size, found.st_mtime_ns
+
+    async def wait_until(original, self, kind, look, timeout, *, on_bell=None):
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = journal(self)
+            answer, _ = await look()
+            if answer is not None or time.monotonic() >= deadline:
+                return answer
+            while journal(self) == seen and time.monotonic() < deadline:  # noqa: ASYNC110 - that is the bug
+                await asyncio.sleep(0.005)
+
+    replace(Database, "wait_until", wait_until)
+
+
+def checked_in_pieces():
+    """What a file is, is read in pieces, between which another one may make it a store."""
+
+    def check_format(original, connection, path):
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != APPLICATION_ID:
+            raise StoreFormatError(f"{path} is an SQLite file of another program.")
+        return original(connection, path)
+
+    replace(omniq_sqlite.connection, "check_format", check_format)
 
 
 def claims_more_than_it_does():

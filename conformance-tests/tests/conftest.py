@@ -9,6 +9,8 @@ from omniq_conformance.registry import SPEC
 from omniq_conformance.reports.report import Footer, Header, Line, Report, hash_of
 from omniq_memory.conformance import MemoryHarness
 
+pytest.register_assert_rewrite("breaking")
+
 
 @pytest.fixture(scope="session")
 def harness():

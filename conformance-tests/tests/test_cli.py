@@ -124,10 +124,29 @@ def test_cases_of_every_kind_can_be_explained(call):
         assert "def " in done.output
 
 
-def test_an_unknown_case_gets_the_closest_one_proposed(call):
-    done = call("explain", "OQ-Q-801")
+@pytest.mark.parametrize(
+    ("id", "meant"),
+    [
+        ("OQ-Q-801", "'OQ-Q-0801'"),
+        ("oq-q-08011", "'OQ-Q-0801'"),
+        ("OQ-X-1131", "'OQ-X-1101' or 'OQ-X-1111' or 'OQ-X-1113'"),
+        ("OQ-Q-0801-joint", "'OQ-Q-0801'"),
+        ("OQ-R-1010", None),
+        ("OQ-Q-9999", None),
+        ("OQ-Z-0101", None),
+        ("paging", None),
+        ("", None),
+    ],
+)
+def test_for_an_unknown_case_only_those_are_proposed_that_a_slip_makes_of_it(call, id, meant):
+    done = call("explain", id)
     assert done.exit_code == 2
-    assert "There is no case 'OQ-Q-801'. Did you mean 'OQ-Q-0801'?" in done.output
+    assert f"There is no case {id!r}." in done.output
+    assert "See `omniq-conformance list`." in done.output
+    if meant is None:
+        assert "Did you mean" not in done.output
+    else:
+        assert f"Did you mean {meant}?" in done.output
 
 
 def test_the_contract_has_the_sections_that_are_named():

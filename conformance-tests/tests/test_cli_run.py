@@ -7,19 +7,16 @@ import subprocess
 import sys
 
 import pytest
+from breaking import outcome
 from click.testing import CliRunner
 
 from omniq_conformance.cli.root import main
-from omniq_conformance.engine import run_item
 from omniq_conformance.known import KnownIssue
 from omniq_conformance.outcomes import Status
-from omniq_conformance.profiles import PROFILES
-from omniq_conformance.registry import items
 from omniq_conformance.reports.jsonl import read_report
 from omniq_memory.conformance import MemoryHarness
 from omniq_memory.task_table import TaskTable
 
-ITEMS = {item.id: item for item in items()}
 HARNESSES = """
 from omniq_conformance import Harness, OpenedStores
 from omniq_memory.conformance import MemoryHarness
@@ -249,10 +246,6 @@ class Unable(MemoryHarness):
 class Undestroyable(MemoryHarness):
     async def destroy(self, namespace):
         raise RuntimeError("cannot drop")
-
-
-def outcome(id, harness):
-    return run_item(ITEMS[id], harness, PROFILES["smoke"])
 
 
 def test_only_what_certainly_is_the_harness_is_an_error():

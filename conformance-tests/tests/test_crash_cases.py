@@ -9,16 +9,15 @@ from unittest.mock import patch
 
 import attrs
 import pytest
+from breaking import ITEMS
 
 from omniq_conformance.engine import run_item
 from omniq_conformance.faults import strace
 from omniq_conformance.outcomes import Status, UnverifiedError
 from omniq_conformance.profiles import PROFILES
-from omniq_conformance.registry import items
 from omniq_memory.conformance import MemoryHarness
 from omniq_sqlite.connection import Database
 
-ITEMS = {item.id: item for item in items()}
 PROFILE = attrs.evolve(PROFILES["pr"], kills=4)
 BRIEF = attrs.evolve(PROFILE, crash_points=6)
 
@@ -59,6 +58,8 @@ needs_strace = pytest.mark.skipif(not traced(), reason="processes cannot be trac
         ("OQ-X-0301-joined", "results_apart", "result"),
         ("OQ-X-0303", "errors_swallowed", "faults"),
         ("OQ-X-0303", "dead_after_an_error", "could not be used any more"),
+        ("OQ-X-0306", "checked_in_pieces", "another program"),
+        ("OQ-X-0305", "watches_the_file", "slept through"),
     ],
 )
 def test_broken_system_calls_are_found(id, bug, told):

@@ -16,7 +16,6 @@ from omniq_conformance.registry import Case, Item, items
 from omniq_conformance.space import Mode
 from omniq_memory.conformance import MemoryHarness
 
-ITEMS = {item.id: item for item in items()}
 QUICK = "OQ-Q-0702"
 
 

@@ -7,7 +7,7 @@ import os
 
 import attrs
 import pytest
-from breaking import broken, outcome, verdict
+from breaking import assert_caught, outcome, verdict
 from broken_openings import Noisy
 
 from omniq.errors import StoreClosedError
@@ -26,12 +26,6 @@ from omniq_sqlite.conformance import SQLiteHarness
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(remains, "_PATIENCE", 0.5)
-
-
-def fails(id, harness, *bug):
-    with broken(*bug):
-        assert verdict(id, harness) is Status.FAIL
-    assert verdict(id, harness) is Status.PASS
 
 
 async def keeps_results(original, self, ids):
@@ -90,11 +84,11 @@ def sweep_of_bodies(original, connection, *arguments):
 
 @pytest.mark.parametrize("mode", ["separate", "joined"])
 def test_results_that_are_kept_are_seen(harness, mode):
-    fails(f"OQ-X-0950-{mode}", harness, MemoryResultStorage, "delete", keeps_results)
+    assert_caught(f"OQ-X-0950-{mode}", harness, MemoryResultStorage, "delete", keeps_results)
 
 
 def test_bodies_that_are_kept_are_seen():
-    fails("OQ-X-0950-separate", SQLiteHarness(), task_queue, "_purge", sweep_of_bodies)
+    assert_caught("OQ-X-0950-separate", SQLiteHarness(), task_queue, "_purge", sweep_of_bodies)
 
 
 def test_without_a_view_past_the_backend_nothing_is_told():
@@ -118,25 +112,25 @@ def test_dropped_handles(kind):
 
 
 def test_a_leak_at_opening_is_seen(harness):
-    fails("OQ-X-0952", harness, MemoryHandle, "open", leaking)
+    assert_caught("OQ-X-0952", harness, MemoryHandle, "open", leaking)
 
 
 def test_a_refused_call_that_was_applied_is_seen(harness):
-    fails("OQ-X-0953", harness, MemoryTaskQueue, "enqueue", refuses_what_it_stored)
+    assert_caught("OQ-X-0953", harness, MemoryTaskQueue, "enqueue", refuses_what_it_stored)
 
 
 def test_what_a_cancelled_wait_leaves_is_seen(harness):
-    fails("OQ-X-0954", harness, MemoryTaskQueue, "wait", waits_twice)
+    assert_caught("OQ-X-0954", harness, MemoryTaskQueue, "wait", waits_twice)
 
 
 @pytest.mark.parametrize("mode", ["separate", "joined"])
 @pytest.mark.parametrize("call", ["complete", "fail", "release"])
 def test_a_settling_in_two_steps_is_seen(harness, mode, call):
-    fails(f"OQ-X-0955-{mode}", harness, MemoryTaskQueue, call, in_two_steps)
+    assert_caught(f"OQ-X-0955-{mode}", harness, MemoryTaskQueue, call, in_two_steps)
 
 
 def test_an_advance_that_is_half_undone_is_seen(harness):
-    fails("OQ-X-0955-separate", harness, MemoryScheduleStorage, "advance", undone_by_a_cancel)
+    assert_caught("OQ-X-0955-separate", harness, MemoryScheduleStorage, "advance", undone_by_a_cancel)
 
 
 async def work_only(original, work):
@@ -144,14 +138,14 @@ async def work_only(original, work):
 
 
 def test_a_closing_that_can_be_interrupted_is_seen():
-    fails("OQ-X-0956", SQLiteHarness(), connection, "_finished", work_only)
+    assert_caught("OQ-X-0956", SQLiteHarness(), connection, "_finished", work_only)
 
 
 def test_a_reader_that_stays_when_opening_is_cancelled_is_seen():
     async def writer_only(original, self, writer):
         await writer.close()
 
-    fails("OQ-X-0956", SQLiteHarness(), connection.Database, "_give_up", writer_only)
+    assert_caught("OQ-X-0956", SQLiteHarness(), connection.Database, "_give_up", writer_only)
 
 
 @pytest.mark.parametrize("kind", [MemoryHarness, SQLiteHarness])

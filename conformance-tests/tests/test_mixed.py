@@ -7,25 +7,22 @@ from unittest.mock import patch
 
 import attrs
 import pytest
+from breaking import ITEMS, run
 from partial_backends import PartialHarness, partial_backend
 
 from omniq.models.config import Role
 from omniq.models.status import TaskStatus
 from omniq_conformance.cases.specimens import T0, outcome, spec, start
 from omniq_conformance.discovery import find_harness
-from omniq_conformance.engine import run_item
 from omniq_conformance.known import KnownIssue
 from omniq_conformance.mixed import MixedHarness, completed
 from omniq_conformance.outcomes import DivergenceError, Status, UnsupportedError, UnverifiedError
-from omniq_conformance.profiles import PROFILES
-from omniq_conformance.registry import items
 from omniq_conformance.space import Mode, Space
 from omniq_memory.conformance import MemoryHarness
 from omniq_memory.journal import Outbox
 from omniq_memory.task_queue import MemoryTaskQueue
 from omniq_sqlite.conformance import SQLiteHarness
 
-ITEMS = {item.id: item for item in items()}
 PAIRS = [id for id in ITEMS if id.startswith(("OQ-X-011", "OQ-X-012", "OQ-X-013", "OQ-X-014"))]
 MIXES = [
     "sqlite,results=memory",
@@ -33,10 +30,6 @@ MIXES = [
     "sqlite,events=sqlite,result_storage=sqlite",
     "task_queue=memory,results=sqlite,events=memory,schedules=sqlite",
 ]
-
-
-def verdict(id, harness, profile="smoke"):
-    return run_item(ITEMS[id], harness, PROFILES[profile])
 
 
 @pytest.mark.parametrize("name", MIXES)
@@ -47,16 +40,30 @@ def test_roles_on_different_backends_work_together(name):
             "OQ-Q-0901-separate",
             "OQ-X-0956",
         ]
-        found = {id: verdict(id, harness) for id in ids}
+        found = {id: run(id, harness) for id in ids}
     assert {id: outcome.reason for id, outcome in found.items() if outcome.status is not Status.PASS} == {}
 
 
 def test_roles_of_different_domains_are_not_joined():
     with find_harness("sqlite,results=memory") as harness:
-        found = verdict("OQ-X-0110-joined", harness)
+        found = run("OQ-X-0110-joined", harness)
         assert found.status is Status.UNSUPPORTED
         assert "does not have result storage: it joined event storage, schedule storage" in found.reason
-        assert verdict("OQ-X-0163", harness).status is Status.PASS
+        assert run("OQ-X-0163", harness).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("memory,schedules=sqlite", "The task queue of 'memory' is one process's own"),
+        ("sqlite,schedules=memory", "The schedule storage of 'memory' is one process's own"),
+    ],
+)
+def test_the_role_that_one_process_has_for_itself_is_named(name, told):
+    with find_harness(name) as harness:
+        found = run("OQ-X-1113-separate", harness)
+    assert found.status is Status.UNSUPPORTED
+    assert told in found.reason
 
 
 def test_a_queue_that_joins_what_it_was_not_asked_to_is_found():
@@ -64,7 +71,7 @@ def test_a_queue_that_joins_what_it_was_not_asked_to_is_found():
         return frozenset(Role)
 
     with find_harness("memory,results=sqlite") as harness, patch.object(MemoryTaskQueue, "join", eager):
-        assert "was asked to join" in verdict("OQ-X-0110-joined", harness).reason
+        assert "was asked to join" in run("OQ-X-0110-joined", harness).reason
 
 
 def test_a_queue_that_fires_schedules_of_another_store_is_found():
@@ -72,7 +79,7 @@ def test_a_queue_that_fires_schedules_of_another_store_is_found():
         return None
 
     with find_harness("memory,results=sqlite,schedules=sqlite") as harness, patch.object(MemoryTaskQueue, "fire", fire):
-        found = verdict("OQ-X-0110-joined", harness)
+        found = run("OQ-X-0110-joined", harness)
     assert found.status is Status.FAIL
     assert "does not refuse `fire`" in found.reason
 
@@ -123,7 +130,7 @@ def test_a_url_for_several_backends_is_refused():
 
 def run_all(harness, prefixes):
     ids = [id for id in ITEMS if id[3:7] in prefixes or id[3:8] in prefixes]
-    return {id: verdict(id, harness) for id in ids}
+    return {id: run(id, harness) for id in ids}
 
 
 def test_a_backend_with_results_only(tmp_path, monkeypatch):
@@ -142,7 +149,7 @@ def test_a_backend_with_results_only(tmp_path, monkeypatch):
 def test_a_backend_with_a_queue_and_results(tmp_path, monkeypatch):
     roles = [Role.TASK_QUEUE, Role.RESULT_STORAGE]
     with partial_backend("queue_and_results", roles, tmp_path, monkeypatch) as harness, harness:
-        found = run_all(harness, {"Q-01", "R-01", "S-01", "X-01"})
+        found = run_all(harness, {"Q-01", "Q-13", "R-01", "S-01", "X-01"})
     bad = {id: each.reason for id, each in found.items() if each.status not in {Status.PASS, Status.UNSUPPORTED}}
     assert bad == {}
     passed = {id for id, each in found.items() if each.status is Status.PASS}
@@ -154,9 +161,9 @@ def test_a_backend_with_a_queue_and_results(tmp_path, monkeypatch):
 
 def test_a_partial_backend_that_is_broken_fails_with_the_others_roles(tmp_path, monkeypatch):
     with partial_backend("broken_queue", [Role.TASK_QUEUE], tmp_path, monkeypatch) as harness, harness:
-        assert verdict("OQ-X-0125", harness).status is Status.PASS
+        assert run("OQ-X-0125", harness).status is Status.PASS
         with patch.object(MemoryTaskQueue, "outbox_ack", nothing):
-            assert verdict("OQ-X-0125", harness).status is Status.FAIL
+            assert run("OQ-X-0125", harness).status is Status.FAIL
 
 
 async def nothing(self, entries):
@@ -170,14 +177,14 @@ def test_a_role_that_is_declared_and_not_opened_is_unverified():
         return attrs.evolve(await MemoryHarness.open(harness, namespace), results=None)
 
     with patch.object(harness, "open", only_the_queue):
-        found = verdict("OQ-R-0502", harness)
+        found = run("OQ-R-0502", harness)
     assert (found.status, "The harness opens no result storage" in found.reason) == (Status.UNVERIFIED, True)
 
 
 def test_a_role_that_is_not_declared_and_is_not_refused_is_a_failure(tmp_path, monkeypatch):
     monkeypatch.setattr("omniq_conformance.roles.load_backend", FakeLoader())
     with partial_backend("lenient", [Role.TASK_QUEUE], tmp_path, monkeypatch) as harness, harness:
-        found = verdict("OQ-R-0502", harness)
+        found = run("OQ-R-0502", harness)
     assert found.status is Status.FAIL
     assert isinstance(found.error, DivergenceError)
 
@@ -213,9 +220,9 @@ def test_a_volatile_backend_that_is_empty_when_reopened_is_unsupported(harness):
     forgetful = Forgetful()
     forgetful.handles = []
     for id in ("OQ-Q-0901-separate", "OQ-Q-0901-joined", "OQ-E-0901"):
-        found = verdict(id, forgetful)
+        found = run(id, forgetful)
         assert (found.status, "durability none, and was empty" in found.reason) == (Status.UNSUPPORTED, True)
-        assert verdict(id, harness).status is Status.PASS
+        assert run(id, harness).status is Status.PASS
 
 
 def test_outcomes_that_land_in_the_wrong_place_are_found(harness):
@@ -228,22 +235,22 @@ def test_outcomes_that_land_in_the_wrong_place_are_found(harness):
 
     ids = ["OQ-X-0160", "OQ-X-0161", "OQ-X-0164", "OQ-X-0165"]
     with patch.object(MemoryTaskQueue, "join", swapped):
-        assert {id: verdict(id, harness).status for id in ids} == dict.fromkeys(ids, Status.FAIL)
-    assert {id: verdict(id, harness).status for id in ids} == dict.fromkeys(ids, Status.PASS)
+        assert {id: run(id, harness).status for id in ids} == dict.fromkeys(ids, Status.FAIL)
+    assert {id: run(id, harness).status for id in ids} == dict.fromkeys(ids, Status.PASS)
 
 
 @pytest.mark.parametrize("id", ["OQ-X-0167-results-joined", "OQ-X-0167-events-joined"])
 def test_a_sibling_that_has_joined_nothing_is_found(id, harness):
     with patch.object(MemoryTaskQueue, "sibling", lambda self: MemoryTaskQueue(self._shared)):
-        assert verdict(id, harness).status is Status.FAIL
-    assert verdict(id, harness).status is Status.PASS
+        assert run(id, harness).status is Status.FAIL
+    assert run(id, harness).status is Status.PASS
 
 
 @pytest.mark.parametrize("id", ["OQ-X-0166-results-joined", "OQ-X-0166-events-joined"])
 def test_a_purge_before_the_relay_is_found(id, harness):
     with patch.object(Outbox, "has", lambda self, seq: False):
-        assert verdict(id, harness).status is Status.FAIL
-    assert verdict(id, harness).status is Status.PASS
+        assert run(id, harness).status is Status.FAIL
+    assert run(id, harness).status is Status.PASS
 
 
 def test_a_queue_that_fires_without_schedules_is_found(harness):
@@ -251,7 +258,7 @@ def test_a_queue_that_fires_without_schedules_is_found(harness):
         return await self.enqueue(specs, now=now)
 
     with patch.object(MemoryTaskQueue, "fire", fire):
-        assert verdict("OQ-X-0168-events-joined", harness).status is Status.FAIL
+        assert run("OQ-X-0168-events-joined", harness).status is Status.FAIL
 
 
 def test_stores_that_claim_one_domain_are_found(harness):
@@ -264,8 +271,8 @@ def test_stores_that_claim_one_domain_are_found(harness):
         return None
 
     with patch.multiple(MemoryHarness, open=one_store, destroy=keep):
-        assert verdict("OQ-X-0169", MemoryHarness()).status is Status.FAIL
-    assert verdict("OQ-X-0169", harness).status is Status.PASS
+        assert run("OQ-X-0169", MemoryHarness()).status is Status.FAIL
+    assert run("OQ-X-0169", harness).status is Status.PASS
 
 
 def test_a_known_issue_covers_every_mode():
@@ -292,6 +299,6 @@ def test_results_in_another_store_survive_what_the_queue_forgets():
 
 def test_a_role_that_keeps_nothing_promises_nothing_after_a_crash():
     with find_harness("memory,task_queue=sqlite") as harness:
-        found = verdict("OQ-X-0401-separate", harness)
+        found = run("OQ-X-0401-separate", harness)
     assert found.status is Status.UNSUPPORTED
     assert "durability none for result storage, event storage, schedule storage" in found.reason

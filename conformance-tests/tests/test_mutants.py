@@ -6,12 +6,15 @@ from unittest.mock import patch
 
 import attrs
 import pytest
+from hanging import attempt_hanging, does_as_told
 
 from omniq.errors import ConfigError, StorageError
 from omniq_conformance.mutants.catalog import BACKENDS, find_mutant, mutants_of
 from omniq_conformance.mutants.editing import edited, reworded
 from omniq_conformance.mutants.harness import MutantHarness
-from omniq_conformance.mutants.killing import attempt, is_kill
+from omniq_conformance.mutants.killing import TIMED_OUT, attempt, is_kill
+from omniq_conformance.mutants.matrix import run_matrix
+from omniq_conformance.mutants.workers import Worker
 from omniq_conformance.outcomes import DivergenceError, Outcome, Status, VacuousError
 
 ALL = [mutant for backend in BACKENDS for mutant in mutants_of(backend)]
@@ -68,6 +71,32 @@ def test_a_mutant_whose_code_is_gone_is_refused():
 def test_a_mutant_of_no_case_is_refused():
     with pytest.raises(ValueError, match="there are none"):
         attempt(attrs.evolve(ALL[0], cases=("OQ-Q-99",)))
+
+
+def test_a_mutant_that_hangs_is_ended_and_counts_as_killed():
+    key = ("memory", "priority is inverted")
+    (row,) = run_matrix([key], profile="pr", seeds=range(2), processes=1, limit=3, attempts=attempt_hanging)
+    assert [(each.seed, each.killer, each.seconds >= 3) for each in row.attempts] == [
+        (0, TIMED_OUT, True),
+        (1, TIMED_OUT, True),
+    ]
+    assert row.attempts[0].reason == "It was not done within 3 s."
+    assert row.is_killed
+
+
+def test_a_worker_goes_on_after_whatever_a_call_did():
+    with Worker(does_as_told, 30) as worker:
+        first = worker.call("work")
+        assert worker.call("work") == first
+        with pytest.raises(RuntimeError, match=r"raised\n(.|\n)*ValueError: told to"):
+            worker.call("raise")
+        assert worker.call("work") == first
+        with pytest.raises(RuntimeError, match=r"The process that was told \('end',\) ended with 3\."):
+            worker.call("end")
+        second = worker.call("work")
+    assert second != first
+    with Worker(does_as_told, 0.2) as impatient, pytest.raises(TimeoutError, match=r"within 0\.2 s"):
+        impatient.call("hang")
 
 
 def test_mutants_have_names_of_their_own():

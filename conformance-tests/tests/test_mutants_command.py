@@ -10,11 +10,12 @@ from click.testing import CliRunner
 
 from omniq_conformance.cli.root import main
 from omniq_conformance.mutants import command
-from omniq_conformance.mutants.killing import Attempt
+from omniq_conformance.mutants.killing import TIMED_OUT, Attempt
 from omniq_conformance.mutants.matrix import Row, unchallenged
 
 KILLED = Attempt(seed=0, killer="OQ-Q-0101-joined", programs=7, reason="...", seconds=0.1)
 OTHER = Attempt(seed=1, killer="OQ-Q-0501", programs=None, reason="...", seconds=0.1)
+HUNG = Attempt(seed=1, killer=TIMED_OUT, programs=None, reason="...", seconds=300.0)
 SURVIVED = Attempt(seed=1, killer=None, programs=None, reason="OQ-Q-0101-joined: TypeError: no", seconds=0.1)
 
 
@@ -40,6 +41,16 @@ def test_the_matrix_ends_with_how_many_were_killed(matrix):
         f"{'sqlite: another bug (held out)':58} OQ-Q-0101-joined #7",
         "of those held out: killed 1 of 1",
         "killed 2 of 2",
+    ]
+
+
+def test_one_that_hung_is_killed_and_shown_as_such(matrix):
+    matrix.append(Row("memory", "a bug", held_out=False, attempts=(KILLED, HUNG)))
+    done = run("--seeds", "2")
+    assert done.exit_code == 0
+    assert done.output.splitlines()[-2:] == [
+        f"{'memory: a bug':58} {'OQ-Q-0101-joined #7':24} timed out",
+        "killed 1 of 1",
     ]
 
 

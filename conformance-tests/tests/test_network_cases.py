@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 import pytest
+from breaking import ITEMS, run
 from toy_server import mutants
 from toy_server.harness import ToyHarness
 
-from omniq_conformance.engine import run_item
 from omniq_conformance.faults import disturbed
 from omniq_conformance.outcomes import Status
-from omniq_conformance.profiles import PROFILES
-from omniq_conformance.registry import items
 from omniq_conformance.servers.given import GivenServer
 from omniq_memory.conformance import MemoryHarness
 from omniq_sqlite.conformance import SQLiteHarness
 
-ITEMS = {item.id: item for item in items() if item.id.startswith(("OQ-X-035", "OQ-X-037"))}
-NEED_CONTROL = {id for id in ITEMS if id.startswith("OQ-X-037")}
+NETWORK = [id for id in ITEMS if id.startswith(("OQ-X-035", "OQ-X-037"))]
+NEED_CONTROL = {id for id in NETWORK if id.startswith("OQ-X-037")}
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +28,14 @@ def no_leaks():
         mutants.Leaking.kept.pop().close()
 
 
-def outcome(id, harness, profile="smoke"):
-    return run_item(ITEMS[id], harness, PROFILES[profile])
-
-
-@pytest.mark.parametrize("id", ITEMS)
+@pytest.mark.parametrize("id", NETWORK)
 def test_a_good_server_backend_passes(id, toy):
-    found = outcome(id, toy)
+    found = run(id, toy)
     assert found.status is Status.PASS, found.reason
 
 
 def test_every_chunk_of_every_operation_is_broken(toy):
-    found = outcome("OQ-X-0350-separate", toy, "pr")
+    found = run("OQ-X-0350-separate", toy, "pr")
     assert found.status is Status.PASS, found.reason
     for direction in ("to server", "to client"):
         seen = found.evidence[direction]
@@ -51,9 +45,9 @@ def test_every_chunk_of_every_operation_is_broken(toy):
 
 
 @pytest.mark.parametrize("harness", [MemoryHarness(), SQLiteHarness()], ids=lambda harness: harness.backend)
-@pytest.mark.parametrize("id", ITEMS)
+@pytest.mark.parametrize("id", NETWORK)
 def test_an_embedded_backend_has_no_connection_to_cut(id, harness):
-    found = outcome(id, harness)
+    found = run(id, harness)
     assert found.status is Status.UNSUPPORTED
     assert "no connection to cut" in found.reason
 
@@ -62,10 +56,10 @@ def test_an_embedded_backend_has_no_connection_to_cut(id, harness):
 def test_a_server_of_somebody_else_is_not_killed(id, toy):
     given = toy.at(toy.url)
     given.server = None
-    found = outcome(id, given)
+    found = run(id, given)
     assert (found.status, "not the suite's own" in found.reason) == (Status.UNVERIFIED, True)
     given.server = GivenServer("toy", "Toy", toy.url, "OMNIQ_TEST_TOY_URL")
-    assert outcome(id, given).status is Status.UNVERIFIED
+    assert run(id, given).status is Status.UNVERIFIED
 
 
 BROKEN = [
@@ -93,12 +87,12 @@ def test_a_client_that_is_broken_is_found(mutant, id, reason, toy, monkeypatch):
     monkeypatch.setattr(disturbed, "RECOVERY", 1.0)
     monkeypatch.setattr(disturbed, "ENDS", 4.0)
     monkeypatch.setattr(toy, "link", mutant)
-    found = outcome(id, toy)
+    found = run(id, toy)
     assert (found.status, reason in found.reason) == (Status.FAIL, True), found.reason
 
 
 def test_a_server_that_acknowledges_what_it_has_not_stored_is_found():
     with ToyHarness(buffered=True) as harness:
-        found = outcome("OQ-X-0370", harness)
+        found = run("OQ-X-0370", harness)
     assert found.status is Status.FAIL
     assert "gone after the server was killed: {'tasks':" in found.reason

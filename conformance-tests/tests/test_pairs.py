@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 import attrs
 import pytest
+from breaking import broken, verdict
 
 from omniq_conformance import replay
-from omniq_conformance.engine import run_item
 from omniq_conformance.invariants import chains, check_chain, check_fold
 from omniq_conformance.outcomes import DivergenceError, Status
-from omniq_conformance.profiles import PROFILES
 from omniq_conformance.programs.family import run_programs
 from omniq_conformance.programs.machines import machine_for
 from omniq_conformance.programs.pair_templates import PAIR_TEMPLATES
 from omniq_conformance.programs.pools import pool
 from omniq_conformance.programs.program import Program
-from omniq_conformance.registry import items
 from omniq_conformance.space import Mode
 from omniq_memory.events import MemoryEventStorage
 from omniq_memory.journal import Journal, Outbox
@@ -25,12 +21,7 @@ from omniq_memory.results import MemoryResultStorage
 from omniq_memory.schedules import MemoryScheduleStorage
 from omniq_memory.task_queue import MemoryTaskQueue
 
-ITEMS = {item.id: item for item in items()}
 FAMILIES = ("queue-results", "queue-events", "schedule-queue")
-
-
-def verdict(id, harness):
-    return run_item(ITEMS[id], harness, PROFILES["smoke"]).status
 
 
 def run_on_the_model(program):
@@ -175,11 +166,6 @@ BROKEN = {
         ["OQ-X-0112-separate", "OQ-X-0144-separate", "OQ-X-0144-joined"],
     ),
 }
-
-
-def broken(owner, attribute, change):
-    original = getattr(owner, attribute)
-    return patch.object(owner, attribute, lambda *args, **more: change(original, *args, **more))
 
 
 @pytest.mark.parametrize("bug", BROKEN)

@@ -162,7 +162,7 @@ def test_all_connections_are_severed(proxy):
 def test_a_server_that_is_gone_resets_the_client():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"echo://127.0.0.1:{listener.getsockname()[1]}"
-    with Proxy(url) as proxy, connected(proxy) as connection, pytest.raises(ConnectionResetError):
+    with Proxy(url) as proxy, pytest.raises(ConnectionResetError), connected(proxy) as connection:
         echoed(connection, b"1")
 
 

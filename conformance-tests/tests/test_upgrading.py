@@ -13,6 +13,7 @@ from breaking import broken, outcome, verdict
 from broken_openings import Fragile, Hasty
 
 from omniq.models.record import TaskBody, TaskSpec
+from omniq.storage.capabilities import Scope
 from omniq.storage.transitions import create
 from omniq_conformance.dumps import _plain, differences
 from omniq_conformance.golden import Golden, golden_stores, main
@@ -51,6 +52,17 @@ def test_a_store_that_keeps_nothing_cannot_be_upgraded(id):
     found = outcome(id, MemoryHarness())
     assert found.status is Status.UNSUPPORTED
     assert "a reopened store is empty" in found.reason
+
+
+@pytest.mark.parametrize("id", UPGRADE[2:4])
+def test_a_store_of_one_process_is_not_opened_by_two(id):
+    def own(original, **declared):
+        return original(**{**declared, "scope": Scope.PROCESS})
+
+    with broken(connection, "Capabilities", own):
+        found = outcome(id, SQLiteHarness())
+    assert found.status is Status.UNSUPPORTED
+    assert "The task queue of 'sqlite' is one process's own (scope process)" in found.reason
 
 
 @pytest.mark.parametrize("id", UPGRADE[:2])

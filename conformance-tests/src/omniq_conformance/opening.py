@@ -11,12 +11,12 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from omniq_conformance.dumps import dump
+from omniq_conformance.interpreters import start_module
 from omniq_conformance.outcomes import DivergenceError
 from omniq_conformance.references import harness_from, reference_to
 
@@ -39,14 +39,7 @@ class Opener:
         self._harness = harness
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter with a module of this package
-            [sys.executable, "-m", "omniq_conformance.opening", json.dumps(reference_to(self._harness))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
+        self._process = start_module("opening", reference_to(self._harness))
         return self
 
     def wait_until_ready(self) -> None:

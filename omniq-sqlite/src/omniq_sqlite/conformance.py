@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -33,7 +32,7 @@ _STORED = {
 
 
 class SQLiteHarness(Harness):
-    """A namespace is a folder with a database in it, inside `url` or else where the system keeps temporary files."""
+    """A namespace is a folder with a database in it."""
 
     backend = "sqlite"
     options: ClassVar[Mapping[str, str]] = {}
@@ -41,42 +40,35 @@ class SQLiteHarness(Harness):
 
     async def open(self, namespace: str) -> OpenedStores:
         """Return a handle on the database of the namespace."""
-        path = self._folder(namespace)
+        path = self.folder(namespace)
         path.mkdir(exist_ok=True)
         url = str(path / "omniq.db")
         return await open_plugin(plugin, BackendConfig(backend_type="sqlite", url=url, options=self.options))
 
     async def destroy(self, namespace: str) -> None:
         """Remove the folder."""
-        shutil.rmtree(self._folder(namespace))
+        shutil.rmtree(self.folder(namespace))
 
     async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
         """Read the tables."""
-        with closing(sqlite3.connect(self._folder(namespace) / "omniq.db")) as connection:
+        with closing(sqlite3.connect(self.folder(namespace) / "omniq.db")) as connection:
             return {name: [str(row[0]) for row in connection.execute(query)] for name, query in _STORED.items()}
 
     async def save(self, namespace: str, folder: Path) -> None:
         """Copy the database, and its log if there is one."""
-        _copy(self._folder(namespace) / "omniq.db", folder / _SAVED)
+        _copy(self.folder(namespace) / "omniq.db", folder / _SAVED)
 
     async def restore(self, namespace: str, folder: Path) -> None:
         """Copy them back."""
-        self._folder(namespace).mkdir()
-        _copy(folder / _SAVED, self._folder(namespace) / "omniq.db")
+        self.folder(namespace).mkdir()
+        _copy(folder / _SAVED, self.folder(namespace) / "omniq.db")
 
     async def make_newer(self, namespace: str) -> None:
         """Raise the numbers of the format, and choose another journal, as a newer version may."""
-        with closing(sqlite3.connect(self._folder(namespace) / "omniq.db", isolation_level=None)) as connection:
+        with closing(sqlite3.connect(self.folder(namespace) / "omniq.db", isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE").fetchone()
             connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
             connection.execute("UPDATE meta SET value = ? WHERE key = 'min_writer'", (FORMAT + 1,))
-
-    def _folder(self, namespace: str) -> Path:
-        if self.url is not None:
-            return Path(self.url) / namespace
-        # The suite makes thousands of stores: in memory, where the system has a place for that.
-        memory = Path("/dev/shm")  # noqa: S108 - the folder's name is the namespace's
-        return (memory if memory.is_dir() else Path(tempfile.gettempdir())) / namespace
 
 
 class SQLiteFullHarness(SQLiteHarness):

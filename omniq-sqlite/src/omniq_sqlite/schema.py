@@ -20,6 +20,12 @@ FORMAT = 1
 MIN_READER = 1
 MIN_WRITER = 1
 
+_FORMAT = """
+SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), count(*)
+FROM sqlite_master
+"""
+"""One statement, so that what another process commits meanwhile is seen wholly or not at all."""
+
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring an empty or older store to this version's format, in one transaction; safe with several processes.
@@ -53,9 +59,7 @@ def check_format(connection: sqlite3.Connection, path: Path) -> int:
     Raises:
         StoreFormatError: The file is another program's, or a newer OmniQ has changed its format.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (stored,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    application, stored, tables = connection.execute(_FORMAT).fetchone()
     if application != APPLICATION_ID and (application or stored or tables):
         msg = (
             f"{path} is an SQLite file of another program (application_id {application:#x}, {tables} tables), "

@@ -6,12 +6,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from omniq.storage.capabilities import Order, Scope
+from omniq.models.config import Role
+from omniq.storage.capabilities import Order
+from omniq_conformance.cases.sharing import require_processes
 from omniq_conformance.concurrency import crew
 from omniq_conformance.concurrency.actor import QUEUES, Actor
 from omniq_conformance.concurrency.checks import check_history
 from omniq_conformance.concurrency.history import Plan
-from omniq_conformance.outcomes import DivergenceError, UnsupportedError, VacuousError
+from omniq_conformance.outcomes import DivergenceError, VacuousError
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
 
@@ -55,11 +57,7 @@ async def several_threads(trial: Trial) -> None:
 @case("OQ-Q-0204", modes=BOTH)
 async def several_processes(trial: Trial) -> None:
     """Handles in processes of their own exclude each other as one handle does."""
-    async with trial.space() as space:
-        scope = (await space.open()).task_queue.capabilities.scope
-    if scope is Scope.PROCESS:
-        msg = "The store is one process's own (scope process), other processes cannot open it."
-        raise UnsupportedError(msg)
+    await require_processes(trial.space(), Role.TASK_QUEUE)
     await _histories(trial, crew.processes, max(1, trial.profile.histories // 3), actors=3)
 
 

@@ -1,24 +1,19 @@
-"""Names and payloads drawn by Hypothesis, before anything is run with them."""
+"""Names and payloads, drawn before anything is run with them."""
 
 from __future__ import annotations
 
 import functools
 import unicodedata
 from random import Random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from omniq_conformance.programs.drawing import examples, numbers, randoms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from hypothesis.strategies import SearchStrategy
+    from collections.abc import Callable, Sequence
 
 __all__ = ["at_most", "drawn_names", "drawn_payloads", "long_twins"]
-
-T = TypeVar("T")
 
 _MOST = 16
 _FRAGMENTS = (
@@ -69,8 +64,8 @@ _TWINS: Sequence[Callable[[str], str]] = (
     lambda name: name.replace("/", "_").replace(":", "_").replace(".", "_"),
     lambda name: name.replace("'", "''").replace("\\", "\\\\"),
 )
-_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=3)
-_NAME = st.lists(st.sampled_from(_FRAGMENTS) | _TEXT, min_size=1, max_size=4).map("".join)
+_RANGES = ((0x1, 0x7F), (0x80, 0x7FF), (0x800, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF))
+"""Of characters that take one, two, three, three and four bytes in UTF-8: all but NUL and the surrogates."""
 _PAIRS = (
     *(
         ("\u00e9", "e\u0301"),
@@ -96,50 +91,41 @@ _PAIRS = (
 )
 
 
-@st.composite
-def _alike(draw: st.DrawFn) -> list[str]:
-    """Draw a name, what engines may make of it, and pairs that engines may take for the same."""
-    name = draw(_NAME)
-    twins = draw(st.lists(st.sampled_from(_TWINS), min_size=2, max_size=4, unique=True))
-    pairs = draw(st.lists(st.sampled_from(_PAIRS), min_size=1, max_size=3, unique=True))
-    prefix = draw(st.sampled_from(["", name]))
+def _text(rng: Random) -> str:
+    """Return one to three characters of any kind."""
+    return "".join(chr(rng.randint(*rng.choice(_RANGES))) for _ in range(rng.randint(1, 3)))
+
+
+def _name(rng: Random) -> str:
+    return "".join(rng.choice((rng.choice(_FRAGMENTS), _text(rng))) for _ in range(rng.randint(1, 4)))
+
+
+def _alike(rng: Random) -> list[str]:
+    """Return a name, what engines may make of it, and pairs that engines may take for the same."""
+    name = _name(rng)
+    twins = rng.sample(_TWINS, rng.randint(2, 4))
+    pairs = rng.sample(_PAIRS, rng.randint(1, 3))
+    prefix = rng.choice(("", name))
     return [name, *(twin(name) for twin in twins), *(prefix + text for pair in pairs for text in pair)]
 
 
 _WIDTHS = ("x", "\u00e9", "\u20ac", "\U0001f600")
 
 
-def _distinct(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    names = dict.fromkeys(name for group in groups for name in group if name)
+def _distinct(drawn: Sequence[int]) -> tuple[str, ...]:
+    names = dict.fromkeys(name for rng in randoms(drawn) for name in _alike(rng) if name)
     return tuple(names)[:_MOST]
 
 
-_SETS = st.lists(_alike(), min_size=1, max_size=3).map(_distinct)
-
-
-def _drawn(strategy: SearchStrategy[T], number: int, seed_: int) -> tuple[T, ...]:
-    found: list[T] = []
-
-    @seed(seed_)
-    @settings(
-        max_examples=number,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def collect(value: T) -> None:
-        found.append(value)
-
-    collect()
-    return tuple(found)
+def _bytes(drawn: Sequence[int]) -> bytes:
+    (rng,) = randoms(drawn)
+    return rng.choice((rng.randbytes(rng.randint(0, 200)), _name(rng).encode()))
 
 
 @functools.cache
 def drawn_names(number: int, seed_: int) -> tuple[tuple[str, ...], ...]:
     """Return sets of up to sixteen names, some of which look alike; the same ones for the same seed."""
-    return _drawn(_SETS, number, seed_)
+    return examples(numbers(1, 3).map(_distinct), number, seed_)
 
 
 def at_most(limit: int, rng: Random) -> str:
@@ -178,6 +164,6 @@ def drawn_payloads(number: int, seed_: int, largest: int) -> tuple[tuple[str, by
         b" [ 1 ,2 ]\n",
         b'{"a":1,"a":2}',
     ]
-    drawn = _drawn(st.binary(max_size=200) | _NAME.map(str.encode), number, seed_)
+    drawn = examples(numbers(1, 1).map(_bytes), number, seed_)
     payloads = [*fixed, *drawn, *(rng.randbytes(size) for size in chosen)]
     return tuple((codec, data) for data in payloads for codec in ("json", "msgpack"))

@@ -108,3 +108,30 @@ async def a_filtered_tail(trial: Trial) -> None:
         async with asyncio.timeout(trial.profile.patience + events.capabilities.max_wait_ms / 1000):
             await waiting
         assert found == [2, 3, 4]
+
+
+@case("OQ-E-1005")
+@measured
+async def many_tails(trial: Trial) -> None:
+    """Of many tails none sleeps through an append, whenever it looked last: also at the moment of the commit."""
+    async with trial.space() as space:
+        reader, writer = (await space.open()).events, (await space.open()).events
+        await writer.append([event("t", 1)])
+        first = (await reader.read(limit=1))[0].position
+        heads = [0] * 20
+        tails = [asyncio.ensure_future(_head(reader.tail(after=first), heads, tail)) for tail in range(len(heads))]
+        for version in range(2, 22):
+            await asyncio.sleep(version / 10_000)
+            await writer.append([event("t", version)])
+            appended = time.perf_counter()
+            while min(heads) < version:
+                in_time(appended, allowed(reader), "every tail yielded what was appended")
+                await asyncio.sleep(0.001)
+        for tail in tails:
+            tail.cancel()
+        await asyncio.wait(tails)
+
+
+async def _head(tail: AsyncIterator[Event], heads: list[int], number: int) -> None:
+    async for each in tail:
+        heads[number] = each.version

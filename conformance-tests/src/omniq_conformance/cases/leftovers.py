@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from omniq.errors import OutcomeUnknownError, StoreClosedError
@@ -18,6 +14,7 @@ from omniq_conformance.cases.remains import remains
 from omniq_conformance.cases.specimens import T0, claim, spec, start
 from omniq_conformance.dropping import DROPPED, ROUNDS
 from omniq_conformance.golden_program import NOW, write_everything
+from omniq_conformance.interpreters import run_module
 from omniq_conformance.outcomes import DivergenceError, UnverifiedError, VacuousError
 from omniq_conformance.references import reference_to
 from omniq_conformance.registry import Trial, case
@@ -89,8 +86,8 @@ async def dropped_handles(trial: Trial) -> None:
     """Handles that are dropped without being closed do not keep their process from ending, and lose nothing."""
     async with trial.space() as space:
         queue = (await space.open()).task_queue
-        order = json.dumps({"harness": reference_to(trial.harness), "namespace": space.name})
-        done = await asyncio.to_thread(_run, order)
+        order = {"harness": reference_to(trial.harness), "namespace": space.name}
+        done = await asyncio.to_thread(run_module, "dropping", order)
         trial.evidence["warnings"] = done.stderr.count("ResourceWarning")
         if (done.returncode, done.stdout) != (0, DROPPED) or "Traceback" in done.stderr:
             msg = f"The process ended with {done.returncode} after {done.stdout!r}:\n{done.stderr}"
@@ -98,17 +95,6 @@ async def dropped_handles(trial: Trial) -> None:
         if queue.capabilities.scope is not Scope.PROCESS:
             granted = [grant.id for grant in await claim(queue, limit=ROUNDS + 1)]
             assert granted == [f"t{number}" for number in range(ROUNDS)]
-
-
-def _run(order: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - this interpreter with a module of this package
-        [sys.executable, "-m", "omniq_conformance.dropping", order],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
 
 
 _SETTLED, _OPENINGS = 8, {"smoke": 14}

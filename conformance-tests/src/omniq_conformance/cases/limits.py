@@ -187,6 +187,35 @@ async def long_joined_results(trial: Trial) -> None:
         assert await stores.results.get(["t", "u"], now=T0) == [None, None]
 
 
+@case("OQ-Q-0517", modes=(Mode.SEPARATE, Mode.JOINED))
+async def long_series(trial: Trial) -> None:
+    """Later runs of a series whose id has `max_id_bytes` have longer ones, which are kept as any other."""
+    async with trial.space() as space:
+        stores = await space.open()
+        queue, begin = stores.task_queue, 2**43
+        series = "x" * queue.capabilities.max_id_bytes
+        ids = [series, f"{series}@{begin + 10}", f"{series}@{begin + 20}"]
+        await queue.enqueue([spec(series, interval_ms=10)], now=begin)
+        for number, id in enumerate(ids[:2]):
+            grants = await claim(queue, nonce=number + 1, now=begin + 10 * number)
+            assert [grant.id for grant in grants] == [id]
+            token = grants[0].token
+            result = outcome(id, seq=token.seq, epoch=token.epoch)
+            assert await queue.complete([Completion(id, token, result)], now=begin + 10 * number) == ["ok"]
+        assert await queue.cancel(ids[2:], now=begin + 10) == ["cancelled"]
+        records = await queue.get(ids)
+        assert [record.id for record in records if record] == ids
+        entries = await queue.outbox(now=begin + 10)
+        if trial.mode is Mode.SEPARATE:
+            assert await stores.events.append(entries) == len(entries)
+            assert await stores.results.put([outcome(id) for id in ids], now=begin) == [True] * len(ids)
+            await queue.outbox_ack(entries)
+        assert {each.task_id for each in await stores.events.read()} == set(ids)
+        kept = await stores.results.get(ids, now=begin + 10)
+        assert [result.id for result in kept if result] == ids
+        assert await queue.purge(frozenset(TaskStatus), begin + 11) == ids
+
+
 @case("OQ-R-0511")
 async def long_results(trial: Trial) -> None:
     """A batch with a value over the limit stores nothing."""

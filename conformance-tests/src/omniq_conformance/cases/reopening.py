@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +20,7 @@ from omniq_conformance.cases.limits import refused
 from omniq_conformance.cases.specimens import T0, claim, event, outcome, spec, start
 from omniq_conformance.forking import FORKED
 from omniq_conformance.harness import OpenedStores
+from omniq_conformance.interpreters import run_module
 from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
 from omniq_conformance.references import reference_to
 from omniq_conformance.registry import Trial, case
@@ -237,15 +235,7 @@ def forked_children(trial: Trial) -> None:
     if not hasattr(os, "fork"):
         msg = "This system has no fork."
         raise UnverifiedError(msg)
-    order = json.dumps({"harness": reference_to(trial.harness), "namespace": trial.space().name})
-    done = subprocess.run(  # noqa: S603 - this interpreter with a module of this package
-        [sys.executable, "-m", "omniq_conformance.forking", order],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
+    done = run_module("forking", {"harness": reference_to(trial.harness), "namespace": trial.space().name})
     assert (done.returncode, done.stdout) == (0, FORKED), done.stderr
 
 

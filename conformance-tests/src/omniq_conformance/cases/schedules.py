@@ -16,13 +16,13 @@ from omniq.models.config import Role
 from omniq.models.record import TaskBody, TaskSpec
 from omniq.models.schedule import MisfirePolicy, Schedule, ScheduleKind
 from omniq.models.status import TaskStatus
-from omniq.storage.capabilities import Scope
 from omniq.storage.schedules import Advance
 from omniq.worker.scheduler import fire_id
+from omniq_conformance.cases.sharing import require_processes
 from omniq_conformance.cases.specimens import T0, claim, spec
 from omniq_conformance.concurrency import schedulers
 from omniq_conformance.mixed import completed
-from omniq_conformance.outcomes import DivergenceError, UnsupportedError, UnverifiedError, VacuousError
+from omniq_conformance.outcomes import DivergenceError, UnverifiedError, VacuousError
 from omniq_conformance.programs.machines import ROLES
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode, Space
@@ -273,12 +273,7 @@ async def racing_threads(trial: Trial) -> None:
 @case("OQ-X-1113", modes=BOTH)
 async def racing_processes(trial: Trial) -> None:
     """Schedulers in processes of their own, one of which is killed, fire every time once, and lose none."""
-    async with _space(trial) as space:
-        stores = await _opened(space)
-        scopes = {stores.task_queue.capabilities.scope, stores.schedules.capabilities.scope}
-    if Scope.PROCESS in scopes:
-        msg = "The store is one process's own (scope process), other processes cannot open it."
-        raise UnsupportedError(msg)
+    await require_processes(_space(trial), *_FIRING)
     await _race(trial, schedulers.processes)
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from omniq.errors import StoreFormatError
 from omniq.models.record import Completion, Token
 from omniq.models.status import TERMINAL, TaskStatus
-from omniq.storage.capabilities import Durability, Scope
+from omniq.storage.capabilities import Durability
 from omniq.storage.schedules import Advance
 from omniq_conformance.cases.limits import refused
+from omniq_conformance.cases.sharing import require_processes
 from omniq_conformance.cases.specimens import T0, claim, spec, start
 from omniq_conformance.dumps import differences, dump
 from omniq_conformance.golden import Golden, golden_stores
@@ -44,17 +45,16 @@ def _check(expected: Mapping[str, Mapping[str, Any]], actual: Mapping[str, Mappi
         raise DivergenceError(msg)
 
 
-async def _check_lasting(trial: Trial) -> Scope:
-    """Return who can open the store.
+async def _check_lasting(trial: Trial) -> None:
+    """Go on only if the backend keeps anything.
 
     Raises:
         UnsupportedError: The backend keeps nothing, and indeed another process would find nothing.
     """
     async with trial.space() as space:
         queue = (await space.open()).task_queue
-        scope = queue.capabilities.scope
         if queue.capabilities.durability is not Durability.NONE:
-            return scope
+            return
         await queue.enqueue([spec("t")], now=T0)
         await space.close()
         elsewhere = pickle.loads(pickle.dumps(trial.harness))  # noqa: S301 - the harness as another process gets it
@@ -64,7 +64,6 @@ async def _check_lasting(trial: Trial) -> Scope:
     if not found:
         msg = "The backend keeps nothing beyond its process (durability none): a reopened store is empty."
         raise UnsupportedError(msg)
-    return scope
 
 
 async def _golden(trial: Trial) -> list[Golden]:
@@ -187,9 +186,8 @@ async def _remove(stores: Stores, golden: Golden) -> None:
 @case("OQ-X-1203")
 async def opened_at_once(trial: Trial) -> None:
     """Two processes may be the first to open a new store, or one of an older format, at the same time."""
-    if await _check_lasting(trial) is Scope.PROCESS:
-        msg = "Only one process can open this store (scope process)."
-        raise UnverifiedError(msg)
+    await _check_lasting(trial)
+    await require_processes(trial.space())
     with Opener(trial.harness) as one, Opener(trial.harness) as other:
         one.wait_until_ready()
         other.wait_until_ready()
@@ -207,9 +205,8 @@ async def opened_at_once(trial: Trial) -> None:
 @case("OQ-X-1204")
 async def killed_while_opening(trial: Trial) -> None:
     """A process that is killed at any moment of opening a new or older store does no harm to the store."""
-    if await _check_lasting(trial) is Scope.PROCESS:
-        msg = "Only one process can open this store (scope process)."
-        raise UnverifiedError(msg)
+    await _check_lasting(trial)
+    await require_processes(trial.space())
     if not hasattr(os, "fork"):
         msg = "This system has no fork, with which processes are made that can be killed while they open a store."
         raise UnverifiedError(msg)

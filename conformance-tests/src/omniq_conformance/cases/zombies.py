@@ -9,15 +9,16 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from omniq.models.config import Role
 from omniq.models.record import Completion
 from omniq.models.status import TaskStatus
-from omniq.storage.capabilities import Scope
+from omniq_conformance.cases.sharing import require_processes
 from omniq_conformance.cases.specimens import spec
 from omniq_conformance.faults.choosing import spread
 from omniq_conformance.faults.forkserver import shared
 from omniq_conformance.faults.pausing import QUEUE
 from omniq_conformance.faults.walk import package_folder
-from omniq_conformance.outcomes import DivergenceError, UnsupportedError, VacuousError
+from omniq_conformance.outcomes import DivergenceError, VacuousError
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
 
@@ -38,18 +39,10 @@ _HELD_UP = 0.25
 """How long one who waits for a stopped process is let wait before it goes on, in seconds."""
 
 
-async def _require_processes(trial: Trial) -> None:
-    async with trial.space() as space:
-        scope = (await space.open()).task_queue.capabilities.scope
-    if scope is Scope.PROCESS:
-        msg = "The store is one process's own (scope process): whoever stops it stops all its workers."
-        raise UnsupportedError(msg)
-
-
 @case("OQ-Q-0330", modes=BOTH)
 async def late_settlings(trial: Trial) -> None:
     """A worker that was stopped past its lease changes nothing any more, whatever it does when it goes on."""
-    await _require_processes(trial)
+    await require_processes(trial.space(), Role.TASK_QUEUE)
     async with trial.space() as space:
         stores = await space.open()
         await stores.task_queue.enqueue([spec(f"t{number}") for number in range(4)])
@@ -72,7 +65,7 @@ async def late_settlings(trial: Trial) -> None:
 @case("OQ-Q-0331")
 async def stopped_while_settling(trial: Trial) -> None:
     """A worker that is stopped in the middle of completing a task either completes it, or has lost it to another."""
-    await _require_processes(trial)
+    await require_processes(trial.space(), Role.TASK_QUEUE)
     server = shared(trial.harness)
     package = await package_folder(trial)
     total = next(line[1] for line in (await _stop_at(trial, server, package, 0))[0] if line[0] == "took")

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -14,6 +10,7 @@ import attrs
 
 from omniq_conformance.concurrency.actor import Actor
 from omniq_conformance.concurrency.history import Operation
+from omniq_conformance.interpreters import start_module
 from omniq_conformance.outcomes import DivergenceError
 from omniq_conformance.references import reference_to
 from omniq_conformance.space import Space
@@ -88,14 +85,7 @@ def _process(space: Space, name: str, plan: Plan, together: threading.Barrier) -
         "actor": name,
         "plan": attrs.asdict(plan),
     }
-    with subprocess.Popen(  # noqa: S603 - this interpreter with a module of this package
-        [sys.executable, "-m", "omniq_conformance.concurrency.child", json.dumps(order)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    ) as child:
+    with start_module("concurrency.child", order) as child:
         try:
             if child.stdout is None or child.stdout.readline() != READY:
                 together.abort()

@@ -16,6 +16,7 @@ from omniq.models.record import TaskBody, TaskSpec
 from omniq.storage.schedules import Advance
 from omniq.worker.scheduler import fire_id
 from omniq_conformance.concurrency.crew import GO, READY
+from omniq_conformance.interpreters import module_command, own_environment
 from omniq_conformance.outcomes import DivergenceError
 from omniq_conformance.references import harness_from, reference_to
 from omniq_conformance.space import Mode, Space
@@ -209,11 +210,11 @@ async def processes(space: Space, race: Race) -> Sequence[Fired]:
 
 async def _start(order: object) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "omniq_conformance.concurrency.schedulers", json.dumps(order)),
+        *module_command("concurrency.schedulers", order),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=own_environment(),
     )
 
 

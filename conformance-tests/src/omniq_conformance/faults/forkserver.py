@@ -7,7 +7,6 @@ import json
 import os
 import select
 import subprocess
-import sys
 import tempfile
 import time
 import weakref
@@ -19,6 +18,7 @@ import attrs
 from omniq_conformance.faults.child import PATIENCE
 from omniq_conformance.faults.ledger import Ledger
 from omniq_conformance.faults.points import Point
+from omniq_conformance.interpreters import module_command, own_environment
 from omniq_conformance.outcomes import UnverifiedError
 from omniq_conformance.references import reference_to
 
@@ -112,8 +112,7 @@ class ForkServer:
     """
 
     def __init__(self, harness: Harness, tracer: Sequence[str] = ()) -> None:
-        self._command = [*tracer, sys.executable, "-m", "omniq_conformance.faults.child"]
-        self._command.append(json.dumps(reference_to(harness)))
+        self._command = [*tracer, *module_command("faults.child", reference_to(harness))]
         self._numbers = itertools.count()
         self.is_warm = False
 
@@ -123,11 +122,7 @@ class ForkServer:
             raise UnverifiedError(msg)
         self._temporary = tempfile.TemporaryDirectory(prefix="omniq-faults-")
         self.folder = Path(self._temporary.name)
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        environment = own_environment(PYTHONDONTWRITEBYTECODE="1")
         with (self.folder / "errors").open("wb") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter with a module of this package
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, env=environment

@@ -34,6 +34,14 @@ _CELL = 24
 @option("--profile", type=click.Choice(list(PROFILES)), default="pr", show_default=True, help="How much the cases do.")
 @option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="With how many seeds: 0, 1, 2, ...")
 @option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="In how many processes.")
+@option(
+    "--limit",
+    type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a mutant may take with one seed; one that takes longer hangs, which counts as killed.",
+)
 @option("--clean", type=click.IntRange(0), default=0, help="Run the unbroken backends so often as well.")
 @as_json_option
 def mutants(
@@ -42,6 +50,7 @@ def mutants(
     profile: str,
     seeds: int,
     jobs: int,
+    limit: float,
     clean: int,
     as_json: bool,  # noqa: FBT001 - click passes by name
 ) -> None:
@@ -58,7 +67,7 @@ def mutants(
     if shown is not None:
         shown.out(f"{'mutant':{_NAME}} " + " ".join(f"{f'seed {seed}':{_CELL}}" for seed in range(seeds)).rstrip())
     rows: list[Row] = []
-    for row in run_matrix(keys, profile=profile, seeds=range(seeds), processes=jobs):
+    for row in run_matrix(keys, profile=profile, seeds=range(seeds), processes=jobs, limit=limit):
         rows.append(row)
         if shown is not None:
             _print(shown, row)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from omniq_conformance.engine import run_item
+from omniq_conformance.mutants.catalog import find_mutant
 from omniq_conformance.mutants.editing import EditError
 from omniq_conformance.mutants.harness import MutantHarness
 from omniq_conformance.outcomes import Status
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from omniq_conformance.outcomes import Outcome
     from omniq_conformance.profiles import Profile
 
-__all__ = ["Attempt", "attempt", "is_kill"]
+__all__ = ["TIMED_OUT", "Attempt", "attempt", "attempt_named", "is_kill"]
+
+TIMED_OUT = "timed out"
+"""The killer of a mutant that was ended because it took too long: no case waits so long for a good backend."""
 
 _PATIENCE = 1.0
 
@@ -30,7 +34,7 @@ class Attempt:
 
     Attributes:
         seed: The seed.
-        killer: The id of the item that found it; None if it survived.
+        killer: The id of the item that found it, `timed out` if it took too long; None if it survived.
         programs: How many programs that took, if the item runs programs.
         reason: What the item said; for a survivor, what was raised that is no wrong answer.
         seconds: How long it took.
@@ -70,6 +74,11 @@ def attempt(mutant: Mutant, *, profile: str = "pr", seed: int = 0) -> Attempt:
     except EditError as error:
         raised.append(f"The mutant cannot be made: {error}")
     return Attempt(seed=seed, killer=None, programs=None, reason="\n".join(raised), seconds=seconds)
+
+
+def attempt_named(backend: str, name: str, profile: str, seed: int) -> Attempt:
+    """Do so with the mutant of that name."""
+    return attempt(find_mutant(backend, name), profile=profile, seed=seed)
 
 
 def _quick(profile: Profile) -> Profile:

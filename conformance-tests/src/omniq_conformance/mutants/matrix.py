@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from omniq_conformance.mutants.catalog import find_mutant
-from omniq_conformance.mutants.killing import Attempt, attempt
+from omniq_conformance.mutants.killing import TIMED_OUT, Attempt, attempt_named
+from omniq_conformance.mutants.workers import Worker
 from omniq_conformance.registry import all_cases, items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from omniq_conformance.mutants.mutant import Mutant
 
 __all__ = ["Row", "run_matrix", "unchallenged"]
 
@@ -47,22 +52,56 @@ class Row:
         return {**attrs.asdict(self), "killed": self.is_killed}
 
 
-def run_matrix(keys: Iterable[tuple[str, str]], *, profile: str, seeds: Sequence[int], processes: int) -> Iterator[Row]:
-    """Yield a row for each (backend, name), in order; a process has one mutant applied at a time."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_row, backend, name, profile, seeds) for backend, name in keys]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def run_matrix(
+    keys: Iterable[tuple[str, str]],
+    *,
+    profile: str,
+    seeds: Sequence[int],
+    processes: int,
+    limit: float,
+    attempts: Callable[[str, str, str, int], Attempt] = attempt_named,
+) -> Iterator[Row]:
+    """Yield a row for each (backend, name), in order; a process has one mutant applied at a time.
+
+    Args:
+        keys: Which mutants.
+        profile: How much the cases do.
+        seeds: With which seeds.
+        processes: In how many processes.
+        limit: How many seconds an attempt may take; one that takes longer is ended, and is a kill.
+        attempts: What makes an attempt in such a process.
+    """
+    with ExitStack() as stack:
+        pool = ThreadPoolExecutor(processes)  # a thread waits for each process
+        stack.callback(pool.shutdown)
+        workers: SimpleQueue[Worker] = SimpleQueue()
+        for _ in range(processes):
+            workers.put(stack.enter_context(Worker(attempts, limit)))
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        futures = [pool.submit(_row, workers, backend, name, profile, seeds) for backend, name in keys]
+        for future in futures:
+            yield future.result()
 
 
-def _row(backend: str, name: str, profile: str, seeds: Sequence[int]) -> Row:
+def _row(workers: SimpleQueue[Worker], backend: str, name: str, profile: str, seeds: Sequence[int]) -> Row:
     mutant = find_mutant(backend, name)
-    wanted = seeds if mutant.needs_seeds else seeds[:1]
-    attempts = tuple(attempt(mutant, profile=profile, seed=seed) for seed in wanted)
-    return Row(backend, name, mutant.held_out, attempts)
+    worker = workers.get()
+    try:
+        wanted = seeds if mutant.needs_seeds else seeds[:1]
+        tried = tuple(_tried(worker, mutant, profile, seed) for seed in wanted)
+    finally:
+        workers.put(worker)
+    return Row(backend, name, mutant.held_out, tried)
+
+
+def _tried(worker: Worker, mutant: Mutant, profile: str, seed: int) -> Attempt:
+    started = time.perf_counter()
+    try:
+        found: Attempt = worker.call(*mutant.key, profile, seed)
+    except TimeoutError as error:
+        seconds = time.perf_counter() - started
+        return Attempt(seed=seed, killer=TIMED_OUT, programs=None, reason=str(error), seconds=seconds)
+    return found
 
 
 def unchallenged(rows: Iterable[Row]) -> list[str]:

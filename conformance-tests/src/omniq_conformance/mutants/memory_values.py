@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from omniq.models.status import TaskStatus
+from omniq.storage import transitions
 from omniq_conformance.mutants.mutant import Mutants
 from omniq_memory import schedules, task_queue, task_table
 from omniq_memory.events import MemoryEventStorage
@@ -131,6 +132,15 @@ def _unchecked(*_: object) -> None:
 
 for _cases in ("OQ-Q-0511", "OQ-Q-0512", "OQ-Q-0513", "OQ-Q-0514"):
     MUTANTS.add(f"tasks are not checked {_cases}", _cases, task_queue, "check_specs", lambda _: _unchecked)
+
+
+@MUTANTS.broken("OQ-Q-0517", transitions, "successor")
+def ids_of_later_runs_are_cut(original: Any, *rest: Any) -> Any:
+    """Let the id of the next run have no more than the limit of those that callers give."""
+    following = original(*rest)
+    return following and attrs.evolve(following, id=following.id[:512])
+
+
 MUTANTS.add("joined results are not checked", "OQ-Q-0516", task_queue, "check_results", lambda _: _unchecked)
 MUTANTS.add("schedules are not checked", "OQ-S-0511", schedules, "check_schedule", lambda _: _unchecked)
 

@@ -1,4 +1,4 @@
-"""How Hypothesis draws programs.
+"""How Hypothesis draws programs, names and payloads.
 
 It draws a list of numbers, each of which stands for a chunk of the program: a number, mixed with those before it, seeds
 the choices inside the chunk. Drawing each argument by itself takes ten times as long and buys only a better shrinking,
@@ -13,14 +13,29 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from omniq_conformance.programs.program import Op, Program
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["Choice", "Chunks", "Drawing", "choose", "maybe", "operation", "programs", "several"]
+__all__ = [
+    "Choice",
+    "Chunks",
+    "Drawing",
+    "choose",
+    "examples",
+    "maybe",
+    "numbers",
+    "operation",
+    "programs",
+    "randoms",
+    "several",
+]
 
 T = TypeVar("T")
 
@@ -38,6 +53,42 @@ _MIX = 0x9E3779B97F4A7C15  # an odd number without a pattern in its bits
 _MASK = 2**64 - 1
 
 
+def examples(strategy: SearchStrategy[T], number: int, seed_: int) -> tuple[T, ...]:
+    """Return so many examples of a strategy; the same ones for the same seed, if it draws nothing but `numbers`.
+
+    They are drawn before any is used: a backend that behaves differently on every run cannot confuse Hypothesis.
+    """
+    found: list[T] = []
+
+    @seed(seed_)
+    @settings(
+        max_examples=number,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(value: T) -> None:
+        found.append(value)
+
+    collect()
+    return tuple(found)
+
+
+def numbers(shortest: int, longest: int) -> SearchStrategy[list[int]]:
+    """Return the strategy of lists of so many numbers, for `randoms`."""
+    return st.lists(_NUMBER, min_size=shortest, max_size=longest)
+
+
+def randoms(drawn: Iterable[int], salt: str = "") -> Iterator[Random]:
+    """Yield a source of choices for each number; an equal number in another place or with another salt gives others."""
+    state = crc32(salt.encode())
+    for number in drawn:
+        state = ((state ^ number) * _MIX + 1) & _MASK
+        yield Random(state)  # noqa: S311 - reproducible choices, not secrets
+
+
 class Drawing:
     """The weighted kinds of chunks of one family.
 
@@ -49,21 +100,14 @@ class Drawing:
         self.kinds = kinds
         self._kinds = [chunks for weight, chunks in kinds for _ in range(weight)]
 
-    def operations(self, numbers: Sequence[int], mode: str) -> tuple[Op, ...]:
+    def operations(self, drawn: Sequence[int], mode: str) -> tuple[Op, ...]:
         """Return the operations that the numbers stand for; others in each mode."""
-        found: list[Op] = []
-        state = crc32(mode.encode())
-        for number in numbers:
-            state = ((state ^ number) * _MIX + 1) & _MASK
-            rng = Random(state)  # noqa: S311 - reproducible choices, not secrets
-            found += rng.choice(self._kinds)(rng)
-        return tuple(found)
+        return tuple(op for rng in randoms(drawn, mode) for op in rng.choice(self._kinds)(rng))
 
 
 def programs(family: str, mode: str, drawing: Drawing, *, shortest: int, longest: int) -> SearchStrategy[Program]:
     """Return the strategy of a family's programs of so many chunks."""
-    numbers = st.lists(_NUMBER, min_size=shortest, max_size=longest)
-    return numbers.map(lambda drawn: Program(family, mode, drawing.operations(drawn, mode)))
+    return numbers(shortest, longest).map(lambda drawn: Program(family, mode, drawing.operations(drawn, mode)))
 
 
 def operation(name: str, **arguments: Choice) -> Chunks:

@@ -10,10 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-
 from omniq_conformance.mixed import completed
 from omniq_conformance.outcomes import DivergenceError, HarnessError, UnsupportedError, UnverifiedError, VacuousError
+from omniq_conformance.programs.drawing import examples
 from omniq_conformance.programs.machines import ROLES
 from omniq_conformance.programs.minimize import minimize
 from omniq_conformance.programs.program import Program
@@ -35,25 +34,9 @@ def drawn(
 ) -> tuple[Program, ...]:
     """Return so many programs of a mode; the same ones for the same seed.
 
-    They are drawn before any is run: a backend that behaves differently on every run cannot confuse Hypothesis, and
-    several backends share the drawing.
+    Several backends share the drawing.
     """
-    found: list[Program] = []
-
-    @seed(seed_)
-    @settings(
-        max_examples=number,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy(mode))
-    def collect(program: Program) -> None:
-        found.append(program)
-
-    collect()
-    return tuple(found)
+    return examples(strategy(mode), number, seed_)
 
 
 def run_programs(programs: Iterable[Program], harness: Harness, *, minimizing: bool = True) -> Counter[str]:

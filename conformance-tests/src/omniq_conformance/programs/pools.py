@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from omniq_conformance.space import Mode
 
-__all__ = ["FAMILIES", "pool"]
+__all__ = ["STRATEGIES", "pool"]
 
-FAMILIES = {
+STRATEGIES = {
     "queue": queue_programs,
     "results": results_programs,
     "events": events_programs,
@@ -34,6 +34,7 @@ FAMILIES = {
     "queue-events": queue_events_programs,
     "schedule-queue": schedule_queue_programs,
 }
+"""Makes the strategy of the programs of each family, for a mode."""
 _ROLES = frozenset({"results", "events", "schedules"})
 """Families without templates."""
 
@@ -44,7 +45,7 @@ def pool(family: str, mode: Mode, number: int, seed: int) -> Sequence[Program]:
     Each program of the queue and of pairs ends with a template, one after the other, so that every edge of the life
     cycle is also taken in a store where much has happened before.
     """
-    programs = drawn(FAMILIES[family], mode.value, number, seed)
+    programs = drawn(STRATEGIES[family], mode.value, number, seed)
     if family in _ROLES:
         return programs
     end = _ended if family == "queue" else ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["RoleMachine"]
 
 
-class RoleMachine:
+class RoleMachine(ABC):
     """Runs the operations of one role on its model; a subclass has a method `_<operation>` for each.
 
     Attributes:
@@ -37,13 +38,13 @@ class RoleMachine:
         self.serial += 1
         yield from getattr(self, f"_{op.name}")(**op.args)
 
+    @abstractmethod
     def finish(self) -> Iterable[Step]:
         """Yield the reads that compare the whole store with the model."""
-        raise NotImplementedError
 
+    @abstractmethod
     def deadlines(self) -> list[int]:
         """Return every time at which something changes without a call, ascending."""
-        raise NotImplementedError
 
     def call(self, method: str, *args: Any, expected: Any, numbers: Sequence[int] = (), **kwargs: Any) -> Call:
         """Return a call of the role."""

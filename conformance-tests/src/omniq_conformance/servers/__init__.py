@@ -52,7 +52,7 @@ def start(
         options: Settings of the server, by their names in its configuration.
 
     Raises:
-        UnverifiedError: There is no such binary here, and the message says what to install; or the server at
+        UnverifiedError: There is no such binary here, and the message says where it can come from; or the server at
             `OMNIQ_TEST_<KIND>_URL` has another version.
         ServerError: It does not start.
         ValueError: There is no such kind.
@@ -61,11 +61,12 @@ def start(
         msg = f"There is no server {kind!r}. Take one of {', '.join(KINDS)}."
         raise ValueError(msg)
     product, make = _PRODUCTS[kind]
-    wanted = version or _said(kind, "VERSION")
-    url = _said(kind, "URL")
+    wanted = _wanted(kind, version)
+    variable = _variable(kind, "URL")
+    url = os.environ.get(variable)
     if url and binary is None:
-        return _given(GivenServer(kind, product.title, url, f"OMNIQ_TEST_{kind.upper()}_URL"), wanted)
-    return make(find_binary(product, version=wanted, path=binary), options)
+        return _given(GivenServer(kind, product.title, url, variable), wanted)
+    return make(find_binary(product, version=wanted, path=binary, variable=variable), options)
 
 
 def cluster(
@@ -86,19 +87,23 @@ def cluster(
         options: Settings of every server, by their names in its configuration.
 
     Raises:
-        UnverifiedError: There is no such binary here; the message says what to install.
+        UnverifiedError: There is no such binary here; the message says where it can come from.
         ServerError: A server does not start, or they do not find each other.
         ValueError: There is no such kind of cluster.
     """
     if kind not in CLUSTERS:
         msg = f"There is no cluster of {kind!r}. Take one of {', '.join(CLUSTERS)}."
         raise ValueError(msg)
-    found = find_binary(_PRODUCTS[kind][0], version=version or _said(kind, "VERSION"), path=binary)
+    found = find_binary(_PRODUCTS[kind][0], version=_wanted(kind, version), path=binary)
     return CLUSTERS[kind](found, nodes, options)
 
 
-def _said(kind: str, what: str) -> str | None:
-    return os.environ.get(f"OMNIQ_TEST_{kind.upper()}_{what}") or None
+def _variable(kind: str, what: str) -> str:
+    return f"OMNIQ_TEST_{kind.upper()}_{what}"
+
+
+def _wanted(kind: str, version: str | None) -> str | None:
+    return version or os.environ.get(_variable(kind, "VERSION")) or None
 
 
 def _given(server: GivenServer, wanted: str | None) -> Server:

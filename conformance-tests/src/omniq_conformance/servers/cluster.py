@@ -6,18 +6,18 @@ import contextlib
 import socket
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from omniq_conformance.servers.given import read_until
 from omniq_conformance.servers.nats import NatsServer
 from omniq_conformance.servers.private import PrivateServer, ServerError, free_port
+from omniq_conformance.servers.server import Stoppable
 from omniq_conformance.servers.valkey import RedisServer, ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from omniq_conformance.servers.binaries import Binary
 
@@ -28,7 +28,7 @@ _SLOTS = 16_384
 
 
 @attrs.frozen
-class Cluster:
+class Cluster(Stoppable):
     """A running cluster; each of its nodes can be killed, restarted and paused by itself.
 
     Attributes:
@@ -51,14 +51,6 @@ class Cluster:
         """End every node and remove its data; stopping twice is harmless."""
         for node in self.nodes:
             node.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _form(

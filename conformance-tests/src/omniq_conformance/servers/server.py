@@ -8,10 +8,26 @@ from typing import TYPE_CHECKING, ClassVar, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Server"]
+__all__ = ["Server", "Stoppable"]
 
 
-class Server(ABC):
+class Stoppable(ABC):
+    """What runs until it is stopped: a context manager."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it and remove its data; stopping twice is harmless."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class Server(Stoppable):
     """A server of our own, which keeps its data over `kill` and `restart` and loses them with `stop`.
 
     Attributes:
@@ -42,15 +58,3 @@ class Server(ABC):
     @abstractmethod
     def resume(self) -> None:
         """Let it go on after `pause`."""
-
-    @abstractmethod
-    def stop(self) -> None:
-        """End it and remove its data; stopping twice is harmless."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -25,7 +25,7 @@ _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in
 
 
 class LmdbHarness(Harness):
-    """A namespace is a folder with a store in it, inside `url` or else where the system keeps temporary files.
+    """A namespace is a folder with a store in it.
 
     Only `open` and `destroy` have to be there; each of the others lets the suite see more.
     """
@@ -35,12 +35,12 @@ class LmdbHarness(Harness):
 
     async def open(self, namespace: str) -> OpenedStores:
         """Return a handle on the store of the namespace."""
-        path = self._folder(namespace) / _FILE
+        path = self.folder(namespace) / _FILE
         return await open_plugin(plugin, BackendConfig(backend_type="lmdb", url=str(path)))
 
     async def destroy(self, namespace: str) -> None:
         """Remove the folder."""
-        shutil.rmtree(self._folder(namespace))
+        shutil.rmtree(self.folder(namespace))
 
     async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
         """Read a copy of the tables; a process must not open one file twice."""
@@ -61,22 +61,19 @@ class LmdbHarness(Harness):
 
     async def save(self, namespace: str, folder: Path) -> None:
         """Copy the file."""
-        shutil.copyfile(self._folder(namespace) / _FILE, folder / _FILE)
+        shutil.copyfile(self.folder(namespace) / _FILE, folder / _FILE)
 
     async def restore(self, namespace: str, folder: Path) -> None:
         """Copy it back."""
-        self._folder(namespace).mkdir()
-        shutil.copyfile(folder / _FILE, self._folder(namespace) / _FILE)
+        self.folder(namespace).mkdir()
+        shutil.copyfile(folder / _FILE, self.folder(namespace) / _FILE)
 
     async def make_newer(self, namespace: str) -> None:
         """Write another number of the format."""
-        with lmdb.open(str(self._folder(namespace) / _FILE), subdir=False, max_dbs=1) as env:
+        with lmdb.open(str(self.folder(namespace) / _FILE), subdir=False, max_dbs=1) as env:
             meta = env.open_db(b"meta")
             with env.begin(meta, write=True) as txn:
                 txn.put(b"format", b"2")
-
-    def _folder(self, namespace: str) -> Path:
-        return Path(self.url or tempfile.gettempdir()) / namespace
 
 
 _INDEXES = (

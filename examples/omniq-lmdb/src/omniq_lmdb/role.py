@@ -78,7 +78,7 @@ class LmdbRole(Storage):
         """
         deadline = time.monotonic() + timeout
         while self._store is not None:
-            seen = self._check_open().commits()
+            seen = await self._read(lambda tx: tx.snapshot)
             answer, patience = await look()
             now = time.monotonic()
             if answer is not None or now >= deadline:

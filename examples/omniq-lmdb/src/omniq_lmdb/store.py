@@ -50,6 +50,11 @@ class Transaction:
         self._txn = txn
         self._tables = tables
 
+    @property
+    def snapshot(self) -> int:
+        """The number of the last commit that a read transaction sees; `Store.commits` knows of it a little earlier."""
+        return self._txn.id()
+
     def get(self, table: str, key: bytes) -> bytes | None:
         """Return a value; None also for a key that no table can have."""
         return self._txn.get(key, db=self._tables[table]) if 0 < len(key) <= _MAX_KEY else None
@@ -162,7 +167,10 @@ class Store:
             return answer
 
     def commits(self) -> int:
-        """Return a number that is another one after every commit, by whichever process; cheap enough to poll."""
+        """Return the number of the last commit, by whichever process; cheap enough to poll.
+
+        A commit is counted before transactions see it, so whoever waits compares this with what it saw (`snapshot`).
+        """
         try:
             return self._env.info()["last_txnid"]
         except lmdb.Error:  # it is being mended

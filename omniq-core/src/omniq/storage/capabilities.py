@@ -49,7 +49,8 @@ class Capabilities:
         max_wait_ms: The longest that a missed wake-up can delay an idle waiter.
         max_sweep: How many tasks one `recover` handles before it may stop; at least 500.
         max_payload_bytes: Limit of the encoded args, kwargs and headers together, and of one result value.
-        max_id_bytes: Limit of a task id, a queue name, a unique key and a schedule id, in UTF-8.
+        max_id_bytes: Limit of a task id, a queue name, a unique key and a schedule id, in UTF-8. The ids of the later
+            runs of a series have up to 20 bytes more, which the store keeps all the same.
         clock_error_ms: By how much the store's clock may be wrong between two handles.
         injectable_time: Whether `now=` is honoured exactly; the conformance suite needs it.
         server_version: Product and version of the engine.
