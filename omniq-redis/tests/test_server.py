@@ -7,11 +7,13 @@ import contextlib
 import re
 import subprocess
 import sys
+import time
 from importlib.resources import files
 from types import SimpleNamespace
 
 import pytest
 import redis
+from redis.crc import key_slot
 
 from omniq.errors import ConfigError, ConnectionLostError, OutcomeUnknownError, StoreClosedError, StoreFormatError
 from omniq.models.record import Completion, TaskBody, TaskFilter, TaskSpec
@@ -329,31 +331,91 @@ def _keys(url):
         return client.keys()
 
 
+async def test_wake_ups_follow_a_slot_that_moves_to_another_node(open_roles):
+    with servers.cluster("valkey") as nodes:
+        async with open_roles(nodes.nodes[0].url, key_prefix="same", cluster=True) as roles:
+            queue, server = roles.queue, roles.queue.server
+            waiting = asyncio.create_task(queue.wait(["default"], 20))
+            assert await comes_true(server.bell._is_listening.is_set)
+            _, first = await server.pool._addresses.locate()
+            (target, *_) = [node for node in nodes.nodes if node.port != first]
+            _move_slot(nodes, key_slot(server.prefix), target)
+            moved_at = time.monotonic()
+            assert await comes_true(lambda: _bells(target.url))
+            assert time.monotonic() - moved_at < 1
+            await queue.enqueue([spec("a")])
+            await waiting
+            assert server.pool._addresses._found == ("127.0.0.1", target.port)
+
+
+def _bells(url):
+    with redis.Redis.from_url(url) as client:
+        return client.execute_command("PUBSUB", "SHARDCHANNELS")
+
+
+def _move_slot(nodes, slot, target):
+    with redis.Redis.from_url(target.url) as client:
+        name = client.execute_command("CLUSTER", "MYID")
+    for node in sorted(nodes.nodes, key=lambda node: node is not target):
+        with redis.Redis.from_url(node.url) as client:
+            client.flushall()
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+
+
 async def test_sentinels_tell_where_the_primary_is(own_server, open_roles, tmp_path):
-    config = tmp_path / "sentinel.conf"
-    config.write_text(f"sentinel monitor tasks 127.0.0.1 {own_server.port} 1\n")
+    with _sentinel(own_server, tmp_path) as address:
+        options = {"sentinels": ["127.0.0.1:1", address], "sentinel_service": "tasks"}
+        async with open_roles(None, **options) as roles:
+            assert await finish(roles.queue, "a") == ["ok"]
+        mapped = {**options, "address_map": {f"127.0.0.1:{own_server.port}": "127.0.0.1:1"}}
+        with pytest.raises(ConnectionLostError, match=r"127\.0\.0\.1:1 cannot be reached"):
+            async with open_roles(None, **mapped):
+                pass
+        with pytest.raises(ConnectionLostError, match=r"does not know it"):
+            async with open_roles(None, **{**options, "sentinel_service": "other"}):
+                pass
+
+
+async def test_sentinels_have_a_login_of_their_own_or_none(open_roles, tmp_path):
+    with (
+        servers.start("valkey", requirepass="s3cret") as server,
+        _sentinel(server, tmp_path, "sentinel auth-pass tasks s3cret") as plain,
+        _sentinel(server, tmp_path, "sentinel auth-pass tasks s3cret", "requirepass other") as guarded,
+    ):
+        options = {"sentinel_service": "tasks", "password": "s3cret"}
+        async with open_roles(None, sentinels=[plain], **options) as roles:
+            assert await finish(roles.queue, "a") == ["ok"]
+        async with open_roles(None, sentinels=[guarded], sentinel_password="other", **options) as roles:
+            assert await finish(roles.queue, "a") == ["ok"]
+        with pytest.raises(ConfigError, match=r"sentinel_password"):
+            async with open_roles(None, sentinels=[guarded], **options):
+                pass
+
+
+@contextlib.contextmanager
+def _sentinel(server, folder, *lines):
+    """The address of a sentinel that watches a server."""
     port = servers.private.free_port()
-    command = [own_server.binary.path, str(config), "--sentinel", "--port", str(port), "--dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sentinel:  # noqa: ASYNC220 - it takes no time
+    config = folder / f"sentinel-{port}.conf"
+    config.write_text("\n".join([f"sentinel monitor tasks 127.0.0.1 {server.port} 1", *lines, ""]))
+    command = [server.binary.path, str(config), "--sentinel", "--port", str(port), "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sentinel:
         try:
-            assert await comes_true(lambda: _answers(port))
-            options = {"sentinels": ["127.0.0.1:1", f"127.0.0.1:{port}"], "sentinel_service": "tasks"}
-            async with open_roles(None, **options) as roles:
-                assert await finish(roles.queue, "a") == ["ok"]
-            mapped = {**options, "address_map": {f"127.0.0.1:{own_server.port}": "127.0.0.1:1"}}
-            with pytest.raises(ConnectionLostError, match=r"127\.0\.0\.1:1 cannot be reached"):
-                async with open_roles(None, **mapped):
-                    pass
-            with pytest.raises(ConnectionLostError, match=r"does not know it"):
-                async with open_roles(None, **{**options, "sentinel_service": "other"}):
-                    pass
+            for _ in range(2_000):
+                if _answers(port):
+                    break
+                time.sleep(0.01)
+            yield f"127.0.0.1:{port}"
         finally:
             sentinel.kill()
 
 
 def _answers(port):
     with redis.Redis(port=port) as client, contextlib.suppress(redis.ConnectionError):
-        return client.ping()
+        try:
+            return client.ping()
+        except redis.AuthenticationError:
+            return True
     return False
 
 

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import attrs
+from redis import exceptions
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.crc import key_slot
 
-from omniq.errors import ConnectionLostError
+from omniq.errors import ConfigError, ConnectionLostError
 from omniq_redis.failures import NETWORK, not_applied
 from omniq_redis.options import address
 from omniq_redis.tls import ssl_context
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Addresses", "connected"]
 
 
-async def connected(options: RedisOptions, host: str, port: int, *, database: int | None = None) -> Connection:
+async def connected(options: RedisOptions, host: str, port: int) -> Connection:
     """Return a new connection to a server, logged in.
 
     Raises:
@@ -32,7 +34,7 @@ async def connected(options: RedisOptions, host: str, port: int, *, database: in
     arguments: dict[str, Any] = {
         "host": host,
         "port": port,
-        "db": options.database if database is None else database,
+        "db": options.database,
         "username": options.username,
         "password": options.password,
         # Time limits are set around whole exchanges, and nothing is repeated behind the caller's back.
@@ -101,37 +103,49 @@ class Addresses:
         if self._found is not None:
             return self._found
         if options.sentinels:
-            found = await self._ask([address(each) for each in options.sentinels], self._ask_sentinel)
+            login = attrs.evolve(
+                options, database=0, username=options.sentinel_username, password=options.sentinel_password
+            )
+            places = [address(each) for each in options.sentinels]
+            found = await self._ask(places, self._ask_sentinel, login, "sentinel_username and sentinel_password")
         elif self.is_cluster:
             seeds = [*self._known, (options.host, options.port), *map(address, options.nodes)]
-            found = await self._ask(seeds, self._ask_node)
+            found = await self._ask(seeds, self._ask_node, options, "username and password")
         else:
             found = (options.host, options.port)
         self._found = found
         return found
 
-    async def _ask(self, places: Sequence[tuple[str, int]], ask: Any) -> tuple[str, int]:
+    async def _ask(
+        self, places: Sequence[tuple[str, int]], ask: Any, options: RedisOptions, passwords: str
+    ) -> tuple[str, int]:
         told: list[str] = []
         for host, port in dict.fromkeys(places):
             try:
-                # Sentinels and nodes have no databases.
-                connection = await connected(self._options, host, port, database=0)
+                found: tuple[str, int] | None = await self._ask_one(host, port, ask, options)
             except ConnectionLostError as error:
                 told.append(str(error))
-                continue
-            try:
-                async with asyncio.timeout(self._options.connect_timeout):
-                    found: tuple[str, int] | None = await ask(connection, host)
             except NETWORK as error:
                 told.append(f"{host}:{port}: {error}")
-                continue
-            finally:
-                with contextlib.suppress(Exception):
-                    await connection.disconnect(nowait=True)
-            if found is not None:
-                return found
-            told.append(f"{host}:{port} does not know it")
+            except (ConfigError, exceptions.RedisError) as error:
+                cause = error.__cause__ or error
+                if not isinstance(cause, exceptions.RedisError):
+                    raise
+                raise ConfigError(f"{host}:{port} refuses to tell: {cause}. Check {passwords}.") from error
+            else:
+                if found is not None:
+                    return found
+                told.append(f"{host}:{port} does not know it")
         raise ConnectionLostError(f"Nobody tells where the server of this namespace is. {' '.join(told)}")
+
+    async def _ask_one(self, host: str, port: int, ask: Any, options: RedisOptions) -> Any:
+        connection = await connected(options, host, port)
+        try:
+            async with asyncio.timeout(options.connect_timeout):
+                return await ask(connection, host)
+        finally:
+            with contextlib.suppress(Exception):
+                await connection.disconnect(nowait=True)
 
     async def _ask_sentinel(self, connection: Connection, host: str) -> tuple[str, int] | None:
         del host

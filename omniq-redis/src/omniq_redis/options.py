@@ -43,6 +43,8 @@ class RedisOptions:
             tunnel, a container's network, or whatever else their own addresses do not lead through.
         sentinels: Sentinels, as `host:port`, that know where the primary of `sentinel_service` is.
         sentinel_service: The name under which the sentinels watch the primary.
+        sentinel_username: Of the sentinels' own access control list.
+        sentinel_password: Of the sentinels, which have another login than the server, and mostly none.
         connect_timeout: Seconds for a connection to be made.
         socket_timeout: Seconds for a command to be answered.
         allow_eviction: Use a server that may evict keys, and so lose tasks, when its memory is full.
@@ -68,6 +70,8 @@ class RedisOptions:
     address_map: Mapping[str, str] = attrs.field(factory=dict)
     sentinels: tuple[str, ...] = attrs.field(default=(), metadata=LOCATOR)
     sentinel_service: str = "mymaster"
+    sentinel_username: str | None = None
+    sentinel_password: str | None = attrs.field(default=None, repr=False)
     connect_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
     socket_timeout: float = attrs.field(default=10.0, validator=attrs.validators.gt(0))
     allow_eviction: bool = False
