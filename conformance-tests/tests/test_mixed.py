@@ -37,8 +37,10 @@ def test_roles_on_different_backends_work_together(name):
     with find_harness(name) as harness:
         ids = [id for id in PAIRS if not id.endswith("joined")] + [
             "OQ-Q-0101-separate",
+            "OQ-Q-0552-separate",
             "OQ-Q-0901-separate",
             "OQ-X-0956",
+            "OQ-X-0980-separate",
         ]
         found = {id: run(id, harness) for id in ids}
     assert {id: outcome.reason for id, outcome in found.items() if outcome.status is not Status.PASS} == {}
