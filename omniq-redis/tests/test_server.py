@@ -136,6 +136,22 @@ async def test_connections_are_shared_and_none_is_left(own_server, open_roles):
         assert await comes_true(lambda: len(client.client_list()) == before)
 
 
+async def test_calls_that_are_cancelled_at_any_moment_leave_no_connection_behind(own_server, open_roles):
+    with redis.Redis.from_url(own_server.url) as client:
+        async with open_roles(own_server.url, max_connections=2) as roles:
+            before = len(client.client_list())
+            for turns in [*range(25)] * 4:
+                calls = [asyncio.create_task(roles.queue.time()) for _ in range(2)]
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                for call in calls:
+                    call.cancel()
+                await asyncio.wait(calls)
+                if turns % 5 == 0:
+                    await asyncio.sleep(0.06)  # so that idle connections are looked at for longer
+            assert await comes_true(lambda: len(client.client_list()) <= before + 1)
+
+
 async def test_idle_connections_that_a_restart_closed_are_not_used(own_server, open_roles):
     async with open_roles(own_server.url) as roles:
         await asyncio.gather(*(roles.queue.enqueue([spec(f"t{number}")]) for number in range(5)))
