@@ -46,6 +46,18 @@ def test_roles_on_different_backends_work_together(name):
     assert {id: outcome.reason for id, outcome in found.items() if outcome.status is not Status.PASS} == {}
 
 
+def test_results_have_a_limit_of_their_own():
+    class Limited(MemoryHarness):
+        async def open(self, namespace):
+            stores = await super().open(namespace)
+            for storage, limit in ((stores.task_queue, 10_000), (stores.results, 1_000)):
+                storage._capabilities = attrs.evolve(storage.capabilities, max_payload_bytes=limit)
+            return stores
+
+    with Limited() as harness:
+        assert run("OQ-Q-0554", harness).reason == ""
+
+
 def test_roles_of_different_domains_are_not_joined():
     with find_harness("sqlite,results=memory") as harness:
         found = run("OQ-X-0110-joined", harness)
