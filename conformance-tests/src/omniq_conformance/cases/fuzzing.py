@@ -180,9 +180,10 @@ async def largest_bodies(trial: Trial) -> None:
         stores = await space.open()
         limit = stores.task_queue.capabilities.max_payload_bytes
         limit_of_results = stores.results.capabilities.max_payload_bytes
-        if max(limit, limit_of_results) > trial.profile.largest_body:
+        largest = max(limit, limit_of_results)
+        if largest > trial.profile.largest_body:
             msg = (
-                f"max_payload_bytes is {max(limit, limit_of_results)}, and the profile {trial.profile.name} stores at most "
+                f"max_payload_bytes is {largest}, and the profile {trial.profile.name} stores at most "
                 f"{trial.profile.largest_body} bytes. Run the next larger profile."
             )
             raise UnverifiedError(msg)
