@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
+import attrs
 import pytest
 
 from omniq import AsyncOmniQ, Settings
@@ -15,6 +16,7 @@ from omniq.errors import (
     SerializationError,
     StorageError,
 )
+from omniq.models.record import TaskBody, TaskSpec
 from omniq.models.status import TaskStatus
 from omniq.queue import connection as connection_module
 from omniq.queue.patience import persist
@@ -396,3 +398,18 @@ async def test_what_is_enqueued_runs(app):
     await app.worker(burst=True).run()
     assert [await job.result(5) for job in jobs] == [3, 7]
     assert {task.status for task in await app.list_tasks()} == {TaskStatus.COMPLETED}
+
+
+@pytest.mark.parametrize("role", ["results", "events"])
+async def test_an_id_is_refused_that_only_the_queue_could_keep(memory, monkeypatch, role):
+    """Or the task would run, and its outcome could be stored nowhere."""
+    stores = memory.stores
+    smaller = attrs.evolve(stores.task_queue.capabilities, max_id_bytes=100)
+    monkeypatch.setattr(getattr(stores, role), "_capabilities", smaller)
+    connection = connection_module.Connection(
+        stores, serializers=memory.serializers, serializer=memory.serializers.get("json")
+    )
+    for write in (connection.write_one, lambda spec: connection.write([spec])):
+        with pytest.raises(LimitExceededError, match="has 101 bytes in UTF-8; this store takes at most 100"):
+            await write(TaskSpec(id="i" * 101, body=TaskBody(func="m.f")))
+        await write(TaskSpec(id="i" * 100, body=TaskBody(func="m.f")))

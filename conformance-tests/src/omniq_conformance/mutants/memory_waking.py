@@ -69,6 +69,15 @@ def _mostly_deaf(original: Any) -> Any:
 MUTANTS.add("most wake ups are lost", "OQ-Q-1004", Board, "wake", _mostly_deaf)
 
 
+@MUTANTS.broken("OQ-E-1005", Board, "wake")
+def one_of_many_is_woken(original: Any, self: Board, key: str) -> None:
+    """Let the others sleep on."""
+    waiting = sorted(self.waiting.get(key, ()), key=id)
+    self.waiting[key] = set(waiting[:1])
+    original(self, key)
+    self.waiting[key] = set(waiting[1:])
+
+
 @MUTANTS.broken("OQ-Q-1005", MemoryTaskQueue, "wait")
 async def a_wait_lies_down_late(original: Any, self: Any, queues: Sequence[str], timeout: float) -> None:
     """Miss what comes between the look and the sleep."""

@@ -52,6 +52,7 @@ class Connection:
     ) -> None:
         self.stores = stores
         self.queue = stores.task_queue
+        self._limits = stores.limits
         self.serializer = serializer
         self.ids = IdMaker()
         self.waiter = DoneWaiter(self.queue)
@@ -71,6 +72,8 @@ class Connection:
 
     async def write(self, specs: Sequence[TaskSpec]) -> list[Enqueued]:
         """Enqueue in one call, again with the same ids if the reply was lost or the store cannot be reached."""
+        if self._limits.max_id_bytes < self.queue.capabilities.max_id_bytes:
+            check_specs(specs, self._limits)  # the queue itself knows its own alone
         attempts = 0
 
         def attempt() -> Awaitable[list[Enqueued]]:
@@ -83,7 +86,7 @@ class Connection:
 
     async def write_one(self, spec: TaskSpec) -> Enqueued:
         """Enqueue together with what others enqueue at the same time."""
-        check_specs([spec], self.queue.capabilities)  # before it shares a batch with the tasks of strangers
+        check_specs([spec], self._limits)  # before it shares a batch with the tasks of strangers
         return await self._writes.submit(spec)
 
     async def find(self, task_id: str) -> Found:

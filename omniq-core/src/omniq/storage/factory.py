@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pluggy
 
     from omniq.storage.backend import BackendInfo
+    from omniq.storage.capabilities import Capabilities
     from omniq.storage.role import Storage
 
 __all__ = [
@@ -56,6 +57,12 @@ class Stores:
     plan: Plan
     backends: tuple[Backend, ...]
     joined: frozenset[Role] = frozenset()
+
+    @property
+    def limits(self) -> Capabilities:
+        """The task queue's capabilities, but ids only as long as results and events of them can be stored, too."""
+        longest = min(storage.capabilities.max_id_bytes for storage in (self.task_queue, self.results, self.events))
+        return attrs.evolve(self.task_queue.capabilities, max_id_bytes=longest)
 
     async def open(self) -> None:
         """Open all four, then join the roles that share the queue's transaction domain.
