@@ -7,7 +7,7 @@ import os
 
 import attrs
 import pytest
-from breaking import assert_caught, outcome, verdict
+from breaking import assert_caught, broken, outcome, verdict
 from broken_openings import Noisy
 
 from omniq.errors import StoreClosedError
@@ -121,6 +121,16 @@ def test_a_refused_call_that_was_applied_is_seen(harness):
 
 def test_what_a_cancelled_wait_leaves_is_seen(harness):
     assert_caught("OQ-X-0954", harness, MemoryTaskQueue, "wait", waits_twice)
+
+
+def test_what_a_wait_opens_late_and_closes_is_not_left_behind(harness):
+    async def slow_to_open(original, self, *args, **kwargs):
+        await asyncio.sleep(0.03)
+        with open(os.devnull):  # noqa: ASYNC230, PTH123
+            return await original(self, *args, **kwargs)
+
+    with broken(MemoryTaskQueue, "wait", slow_to_open):
+        assert outcome("OQ-X-0954", harness).reason == ""
 
 
 @pytest.mark.parametrize("mode", ["separate", "joined"])

@@ -37,11 +37,25 @@ def test_roles_on_different_backends_work_together(name):
     with find_harness(name) as harness:
         ids = [id for id in PAIRS if not id.endswith("joined")] + [
             "OQ-Q-0101-separate",
+            "OQ-Q-0552-separate",
             "OQ-Q-0901-separate",
             "OQ-X-0956",
+            "OQ-X-0980-separate",
         ]
         found = {id: run(id, harness) for id in ids}
     assert {id: outcome.reason for id, outcome in found.items() if outcome.status is not Status.PASS} == {}
+
+
+def test_results_have_a_limit_of_their_own():
+    class Limited(MemoryHarness):
+        async def open(self, namespace):
+            stores = await super().open(namespace)
+            for storage, limit in ((stores.task_queue, 10_000), (stores.results, 1_000)):
+                storage._capabilities = attrs.evolve(storage.capabilities, max_payload_bytes=limit)
+            return stores
+
+    with Limited() as harness:
+        assert run("OQ-Q-0554", harness).reason == ""
 
 
 def test_roles_of_different_domains_are_not_joined():

@@ -202,6 +202,25 @@ def test_urls_without_one_address_cannot_be_proxied(url):
         address_of(url)
 
 
+def _url(listener):
+    return f"echo://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_cluster_has_an_address_for_each_server(echo):
+    with socket.create_server(("127.0.0.1", 0)) as silent, Proxy(f"{echo[0]},{_url(silent)}") as proxy:
+        first, second = proxy.url.split(",")
+        proxy.arm(Plan(damage=Damage.CUT, chunk=2))
+        with (
+            socket.create_connection(address_of(first), 5) as one,
+            socket.create_connection(address_of(second), 5) as other,
+        ):
+            assert echoed(one, b"a") == b"a"
+            other.sendall(b"b")  # the second chunk, whichever server it is for
+            with pytest.raises(ConnectionResetError):
+                received(other, 1)
+            assert echoed(one, b"c") == b"c"
+
+
 def test_default_ports_are_known():
     assert [address_of(f"{scheme}://h") for scheme in ("redis", "postgresql", "nats")] == [
         ("h", 6379),

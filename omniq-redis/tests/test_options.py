@@ -43,6 +43,8 @@ def test_the_options_of_the_user_document(scheme):
         ("redis://h", {"max_connections": 0}, "max_connections"),
         ("redis://h/2", {"cluster": True}, "a cluster has only database 0, not 2"),
         ("redis://h", {"cluster": True, "sentinels": ["s:26379"]}, "cluster and sentinels"),
+        ("rediss://h", {"tls_key": "own.key"}, "tls_key: a key is of no use without its certificate"),
+        (None, {"address_map": {"10.0.0.1:6379": "localhost"}}, "'localhost' is no address of a server"),
         (None, {"sentinels": ["s"]}, "'s' is no address of a server"),
     ],
 )

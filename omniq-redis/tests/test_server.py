@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import subprocess
 import sys
+import time
+from importlib.resources import files
 from types import SimpleNamespace
 
 import pytest
 import redis
+from redis.crc import key_slot
 
 from omniq.errors import ConfigError, ConnectionLostError, OutcomeUnknownError, StoreClosedError, StoreFormatError
 from omniq.models.record import Completion, TaskBody, TaskFilter, TaskSpec
@@ -17,6 +21,7 @@ from omniq.models.status import TaskStatus
 from omniq.storage.capabilities import Durability
 from omniq.storage.upkeep import Severity
 from omniq_conformance import servers
+from omniq_conformance.faults.proxy import Direction, Proxy
 from omniq_redis.doctor import omniq_doctor_checks
 from omniq_redis.scripts import script
 
@@ -59,6 +64,17 @@ async def test_scripts_that_only_read_are_marked_so(url, open_roles):
     async with open_roles(url) as roles:
         await roles.queue.enqueue([spec("a")])
         assert [record.id for record in await roles.queue.list()] == ["a"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (files("omniq_redis") / "lua").iterdir()))
+def test_scripts_have_no_function_that_they_do_not_use(name):
+    source = script(name).source
+    functions = re.findall(r"^(?:local )?function (\w+)", source, re.MULTILINE)
+    assert [each for each in functions if len(re.findall(rf"\b{each}\b", source)) < 2] == []
+    used = script("read").source
+    assert "function marks_of" in used  # by the script itself
+    assert "function full_marks" in used  # by marks_of
+    assert "function note_times" not in used
 
 
 async def test_a_batch_larger_than_a_script_keeps_its_order(url, open_roles):
@@ -118,6 +134,22 @@ async def test_connections_are_shared_and_none_is_left(own_server, open_roles):
                 group.create_task(roles.queue.wait_done(["t1"], 0.05))
             assert len(client.client_list()) <= before + 4  # three for commands, and the bell
         assert await comes_true(lambda: len(client.client_list()) == before)
+
+
+async def test_calls_that_are_cancelled_at_any_moment_leave_no_connection_behind(own_server, open_roles):
+    with redis.Redis.from_url(own_server.url) as client:
+        async with open_roles(own_server.url, max_connections=2) as roles:
+            before = len(client.client_list())
+            for turns in [*range(25)] * 4:
+                calls = [asyncio.create_task(roles.queue.time()) for _ in range(2)]
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                for call in calls:
+                    call.cancel()
+                await asyncio.wait(calls)
+                if turns % 5 == 0:
+                    await asyncio.sleep(0.06)  # so that idle connections are looked at for longer
+            assert await comes_true(lambda: len(client.client_list()) <= before + 1)
 
 
 async def test_idle_connections_that_a_restart_closed_are_not_used(own_server, open_roles):
@@ -295,27 +327,111 @@ async def test_a_cluster_is_found_from_any_node_and_survives_a_restart_of_it(ope
             assert roles.queue.server.pool.is_cluster
 
 
-async def test_sentinels_tell_where_the_primary_is(own_server, open_roles, tmp_path):
-    config = tmp_path / "sentinel.conf"
-    config.write_text(f"sentinel monitor tasks 127.0.0.1 {own_server.port} 1\n")
-    port = servers.private.free_port()
-    command = [own_server.binary.path, str(config), "--sentinel", "--port", str(port), "--dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sentinel:  # noqa: ASYNC220 - it takes no time
-        try:
-            assert await comes_true(lambda: _answers(port))
-            options = {"sentinels": ["127.0.0.1:1", f"127.0.0.1:{port}"], "sentinel_service": "tasks"}
-            async with open_roles(None, **options) as roles:
+async def test_addresses_that_do_not_lead_anywhere_from_here_are_replaced(open_roles):
+    with servers.cluster("valkey") as nodes, Proxy(nodes.url) as proxy:
+        reached = [url.split("/")[2] for url in proxy.url.split(",")]
+        told = [f"127.0.0.1:{node.port}" for node in nodes.nodes]
+        options = {"cluster": True, "address_map": dict(zip(told, reached, strict=True))}
+        for number in range(8):  # which are in the slots of different nodes
+            async with open_roles(f"redis://{reached[0]}", key_prefix=f"p{number}", **options) as roles:
+                before = proxy.chunks[Direction.TO_SERVER]
                 assert await finish(roles.queue, "a") == ["ok"]
-            with pytest.raises(ConnectionLostError, match=r"does not know it"):
-                async with open_roles(None, **{**options, "sentinel_service": "other"}):
-                    pass
+                await roles.queue.wait_done(["a"], 1)
+                assert proxy.chunks[Direction.TO_SERVER] >= before + 3
+        owners = [len(_keys(node.url)) for node in nodes.nodes]
+        assert min(owners) > 0
+
+
+def _keys(url):
+    with redis.Redis.from_url(url) as client:
+        return client.keys()
+
+
+async def test_wake_ups_follow_a_slot_that_moves_to_another_node(open_roles):
+    with servers.cluster("valkey") as nodes:
+        async with open_roles(nodes.nodes[0].url, key_prefix="same", cluster=True) as roles:
+            queue, server = roles.queue, roles.queue.server
+            waiting = asyncio.create_task(queue.wait(["default"], 20))
+            assert await comes_true(server.bell._is_listening.is_set)
+            _, first = await server.pool._addresses.locate()
+            (target, *_) = [node for node in nodes.nodes if node.port != first]
+            _move_slot(nodes, key_slot(server.prefix), target)
+            moved_at = time.monotonic()
+            assert await comes_true(lambda: _bells(target.url))
+            assert time.monotonic() - moved_at < 1
+            await queue.enqueue([spec("a")])
+            await waiting
+            assert server.pool._addresses._found == ("127.0.0.1", target.port)
+
+
+def _bells(url):
+    with redis.Redis.from_url(url) as client:
+        return client.execute_command("PUBSUB", "SHARDCHANNELS")
+
+
+def _move_slot(nodes, slot, target):
+    with redis.Redis.from_url(target.url) as client:
+        name = client.execute_command("CLUSTER", "MYID")
+    for node in sorted(nodes.nodes, key=lambda node: node is not target):
+        with redis.Redis.from_url(node.url) as client:
+            client.flushall()
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+
+
+async def test_sentinels_tell_where_the_primary_is(own_server, open_roles, tmp_path):
+    with _sentinel(own_server, tmp_path) as address:
+        options = {"sentinels": ["127.0.0.1:1", address], "sentinel_service": "tasks"}
+        async with open_roles(None, **options) as roles:
+            assert await finish(roles.queue, "a") == ["ok"]
+        mapped = {**options, "address_map": {f"127.0.0.1:{own_server.port}": "127.0.0.1:1"}}
+        with pytest.raises(ConnectionLostError, match=r"127\.0\.0\.1:1 cannot be reached"):
+            async with open_roles(None, **mapped):
+                pass
+        with pytest.raises(ConnectionLostError, match=r"does not know it"):
+            async with open_roles(None, **{**options, "sentinel_service": "other"}):
+                pass
+
+
+async def test_sentinels_have_a_login_of_their_own_or_none(open_roles, tmp_path):
+    with (
+        servers.start("valkey", requirepass="s3cret") as server,
+        _sentinel(server, tmp_path, "sentinel auth-pass tasks s3cret") as plain,
+        _sentinel(server, tmp_path, "sentinel auth-pass tasks s3cret", "requirepass other") as guarded,
+    ):
+        options = {"sentinel_service": "tasks", "password": "s3cret"}
+        async with open_roles(None, sentinels=[plain], **options) as roles:
+            assert await finish(roles.queue, "a") == ["ok"]
+        async with open_roles(None, sentinels=[guarded], sentinel_password="other", **options) as roles:
+            assert await finish(roles.queue, "a") == ["ok"]
+        with pytest.raises(ConfigError, match=r"sentinel_password"):
+            async with open_roles(None, sentinels=[guarded], **options):
+                pass
+
+
+@contextlib.contextmanager
+def _sentinel(server, folder, *lines):
+    """The address of a sentinel that watches a server."""
+    port = servers.private.free_port()
+    config = folder / f"sentinel-{port}.conf"
+    config.write_text("\n".join([f"sentinel monitor tasks 127.0.0.1 {server.port} 1", *lines, ""]))
+    command = [server.binary.path, str(config), "--sentinel", "--port", str(port), "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sentinel:
+        try:
+            for _ in range(2_000):
+                if _answers(port):
+                    break
+                time.sleep(0.01)
+            yield f"127.0.0.1:{port}"
         finally:
             sentinel.kill()
 
 
 def _answers(port):
     with redis.Redis(port=port) as client, contextlib.suppress(redis.ConnectionError):
-        return client.ping()
+        try:
+            return client.ping()
+        except redis.AuthenticationError:
+            return True
     return False
 
 

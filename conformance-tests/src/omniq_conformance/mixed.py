@@ -73,9 +73,11 @@ class MixedHarness(Harness):
             view = await member.snapshot(_inner(namespace, number))
             if view is None:
                 return None
-            for role, key in _VIEWS.items():
-                if self.parts.get(role) is member and key in view:
-                    found[key] = view[key]
+            # What is no role's own, such as the outbox, is the queue's.
+            kept = {key for role, key in _VIEWS.items() if self.parts.get(role) is member}
+            if self.parts.get(Role.TASK_QUEUE) is member:
+                kept |= view.keys() - set(_VIEWS.values())
+            found |= {key: ids for key, ids in view.items() if key in kept}
         return found
 
     def at(self, url: str) -> Self:

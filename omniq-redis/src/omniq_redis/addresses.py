@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import attrs
+from redis import exceptions
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.crc import key_slot
 
-from omniq.errors import ConnectionLostError
+from omniq.errors import ConfigError, ConnectionLostError
 from omniq_redis.failures import NETWORK, not_applied
 from omniq_redis.options import address
+from omniq_redis.tls import ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,17 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["Addresses", "connected"]
 
 
-async def connected(options: RedisOptions, host: str, port: int, *, database: int | None = None) -> Connection:
+async def connected(options: RedisOptions, host: str, port: int) -> Connection:
     """Return a new connection to a server, logged in.
 
     Raises:
         ConnectionLostError: It cannot be reached.
-        ConfigError: It refuses the login.
+        ConfigError: It refuses the login, or TLS cannot be agreed on.
     """
     arguments: dict[str, Any] = {
         "host": host,
         "port": port,
-        "db": options.database if database is None else database,
+        "db": options.database,
         "username": options.username,
         "password": options.password,
         # Time limits are set around whole exchanges, and nothing is repeated behind the caller's back.
@@ -46,21 +49,16 @@ async def connected(options: RedisOptions, host: str, port: int, *, database: in
     kind: type[Connection] = Connection
     if options.tls:
         kind = SSLConnection
-        arguments |= {
-            "ssl_ca_certs": options.tls_ca and str(options.tls_ca),
-            "ssl_certfile": options.tls_cert and str(options.tls_cert),
-            "ssl_keyfile": options.tls_key and str(options.tls_key),
-            "ssl_cert_reqs": "required" if options.tls_verify else "none",
-            "ssl_check_hostname": options.tls_verify,
-        }
     connection = kind(**arguments)
+    if isinstance(connection, SSLConnection):
+        connection.ssl_context.context = ssl_context(options)
     try:
         async with asyncio.timeout(options.connect_timeout):
             await connection.connect()  # type: ignore[no-untyped-call] # the driver has no types here
     except BaseException as error:
         await connection.disconnect(nowait=True)
         if isinstance(error, Exception):
-            raise not_applied(error, f"{host}:{port}") from error
+            raise not_applied(error, f"{host}:{port}", is_tls=options.tls) from error
         raise
     return connection
 
@@ -76,6 +74,7 @@ class Addresses:
     def __init__(self, options: RedisOptions, key: bytes) -> None:
         self._options = options
         self._slot = key_slot(key)
+        self._map = {address(told): address(real) for told, real in options.address_map.items()}
         self._known: list[tuple[str, int]] = []
         self._found: tuple[str, int] | None = None
         self.is_cluster = options.cluster
@@ -88,7 +87,11 @@ class Addresses:
     def moved(self, text: str) -> None:
         """Follow `MOVED slot host:port`."""
         host, port = address(text.rsplit(maxsplit=1)[-1])
-        self._found = (host or self._options.host, port)
+        self._found = self._reachable(host or self._options.host, port)
+
+    def _reachable(self, host: str, port: int) -> tuple[str, int]:
+        """Return where to connect for an address that was told."""
+        return self._map.get((host, port), (host, port))
 
     async def locate(self) -> tuple[str, int]:
         """Return host and port.
@@ -100,51 +103,66 @@ class Addresses:
         if self._found is not None:
             return self._found
         if options.sentinels:
-            found = await self._ask([address(each) for each in options.sentinels], self._ask_sentinel)
+            login = attrs.evolve(
+                options, database=0, username=options.sentinel_username, password=options.sentinel_password
+            )
+            places = [address(each) for each in options.sentinels]
+            found = await self._ask(places, self._ask_sentinel, login, "sentinel_username and sentinel_password")
         elif self.is_cluster:
             seeds = [*self._known, (options.host, options.port), *map(address, options.nodes)]
-            found = await self._ask(seeds, self._ask_node)
+            found = await self._ask(seeds, self._ask_node, options, "username and password")
         else:
             found = (options.host, options.port)
         self._found = found
         return found
 
-    async def _ask(self, places: Sequence[tuple[str, int]], ask: Any) -> tuple[str, int]:
+    async def _ask(
+        self, places: Sequence[tuple[str, int]], ask: Any, options: RedisOptions, passwords: str
+    ) -> tuple[str, int]:
         told: list[str] = []
         for host, port in dict.fromkeys(places):
             try:
-                # Sentinels and nodes have no databases.
-                connection = await connected(self._options, host, port, database=0)
+                found: tuple[str, int] | None = await self._ask_one(host, port, ask, options)
             except ConnectionLostError as error:
                 told.append(str(error))
-                continue
-            try:
-                async with asyncio.timeout(self._options.connect_timeout):
-                    found: tuple[str, int] | None = await ask(connection, host)
             except NETWORK as error:
                 told.append(f"{host}:{port}: {error}")
-                continue
-            finally:
-                with contextlib.suppress(Exception):
-                    await connection.disconnect(nowait=True)
-            if found is not None:
-                return found
-            told.append(f"{host}:{port} does not know it")
+            except (ConfigError, exceptions.RedisError) as error:
+                cause = error.__cause__ or error
+                if not isinstance(cause, exceptions.RedisError):
+                    raise
+                raise ConfigError(f"{host}:{port} refuses to tell: {cause}. Check {passwords}.") from error
+            else:
+                if found is not None:
+                    return found
+                told.append(f"{host}:{port} does not know it")
         raise ConnectionLostError(f"Nobody tells where the server of this namespace is. {' '.join(told)}")
+
+    async def _ask_one(self, host: str, port: int, ask: Any, options: RedisOptions) -> Any:
+        connection = await connected(options, host, port)
+        try:
+            async with asyncio.timeout(options.connect_timeout):
+                return await ask(connection, host)
+        finally:
+            with contextlib.suppress(Exception):
+                await connection.disconnect(nowait=True)
 
     async def _ask_sentinel(self, connection: Connection, host: str) -> tuple[str, int] | None:
         del host
         await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._options.sentinel_service)
         found = await connection.read_response()
-        return (found[0].decode(), int(found[1])) if found else None
+        return self._reachable(found[0].decode(), int(found[1])) if found else None
 
     async def _ask_node(self, connection: Connection, host: str) -> tuple[str, int] | None:
         await connection.send_command("CLUSTER", "SLOTS")
         ranges = await connection.read_response()
         self._known = [
-            (node[0].decode() or host, node[1]) for _, _, *nodes in ranges for node in nodes if node[0] is not None
+            self._reachable(node[0].decode() or host, node[1])
+            for _, _, *nodes in ranges
+            for node in nodes
+            if node[0] is not None
         ]
         for first, last, (name, port, *_), *_ in ranges:
             if first <= self._slot <= last:
-                return (name.decode() if name else host, port)
+                return self._reachable(name.decode() if name else host, port)
         return None

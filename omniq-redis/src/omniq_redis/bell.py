@@ -11,6 +11,8 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING
 
+from redis import exceptions
+
 from omniq.errors import OmniQError
 from omniq_redis.failures import NETWORK
 from omniq_redis.pool import release
@@ -111,7 +113,7 @@ class Bell:
                 self.wake()  # something may have happened while nobody listened
                 while True:
                     self._hear(*await self._connection.read_response())
-            except (OmniQError, *NETWORK):
+            except (OmniQError, exceptions.RedisError, *NETWORK):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             finally:
@@ -122,6 +124,8 @@ class Bell:
                     await release(connection)
 
     def _hear(self, kind: bytes, channel: bytes, message: bytes) -> None:
+        if kind.endswith(b"unsubscribe"):
+            raise exceptions.ConnectionError("The channel is on another node now.")
         if not kind.endswith(b"message"):
             return
         what, state = EVENTS if channel.endswith(b"}:log") else WORK, -1

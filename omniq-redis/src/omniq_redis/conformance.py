@@ -6,13 +6,13 @@ import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 import msgpack  # type: ignore[import-untyped]
 import redis
 
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
-from omniq_conformance.outcomes import UnverifiedError
 from omniq_conformance.servers import Cluster, Server, cluster
 from omniq_redis import plugin
 from omniq_redis.greeting import FORMAT
@@ -107,18 +107,26 @@ class ValkeyClusterHarness(ValkeyHarness):
             self.url = self.server.url
         return self
 
-    def at(self, url: str) -> Self:
-        """Refuse: the nodes of a cluster tell their own addresses.
+    def __init__(self, url: str | None = None) -> None:
+        super().__init__(url)
+        self._map: Mapping[str, str] = {}
 
-        Raises:
-            UnverifiedError: Always.
-        """
-        raise UnverifiedError(
-            f"The nodes of a cluster tell clients their own addresses, so {url} cannot stand for them."
-        )
+    async def open(self, namespace: str) -> OpenedStores:
+        """Return a handle on the keys of the namespace, for which one of the nodes is responsible."""
+        first, *others = _urls(self.url)
+        nodes = [_address(url) for url in others]
+        options = {"key_prefix": namespace, "nodes": nodes, "address_map": self._map}
+        return await open_plugin(plugin, BackendConfig(backend_type="redis", url=first, options=options))
+
+    def at(self, url: str) -> Self:
+        """Return one that reaches every node through another url; what nodes tell are still their own addresses."""
+        other = super().at(url)
+        pairs = zip(_urls(self.url), _urls(url), strict=True)
+        other._map = {_address(told): _address(real) for told, real in pairs}  # noqa: SLF001 - a copy
+        return other
 
     def _client(self) -> Any:
-        return redis.RedisCluster.from_url((self.url or "").removesuffix("/0"))
+        return redis.RedisCluster.from_url(_urls(self.url)[0].removesuffix("/0"))
 
 
 class RedisClusterHarness(ValkeyClusterHarness):
@@ -134,7 +142,7 @@ class _WholeCluster(Server):
 
     def __init__(self, nodes: Cluster) -> None:
         self._cluster = nodes
-        self.url = nodes.nodes[0].url
+        self.url = nodes.url
 
     @property
     def version(self) -> str:
@@ -161,6 +169,14 @@ class _WholeCluster(Server):
 
     def stop(self) -> None:
         self._cluster.stop()
+
+
+def _urls(url: str | None) -> Sequence[str]:
+    return (url or "").split(",")
+
+
+def _address(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _is_formed(node: Server) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
-
 from redis import exceptions
 
 from omniq.errors import ConfigError, ConnectionLostError, OmniQError, OutcomeUnknownError, StorageError
+from omniq_redis.tls import tls_failure, tls_hint
 
 __all__ = ["NETWORK", "not_applied", "refused", "unknown"]
 
@@ -32,21 +31,36 @@ _REMEDIES = {
 _PERMISSIONS = "docs/how-to/use-redis.md has the permissions that the user needs."
 
 
-def not_applied(error: BaseException, where: str) -> OmniQError:
+def not_applied(error: BaseException, where: str, *, is_tls: bool) -> OmniQError:
     """Return the error of a server that was not reached, so that nothing was sent to it."""
+    of_tls = tls_failure(error, where)
     if isinstance(error, exceptions.AuthenticationError):
         made: OmniQError = ConfigError(
             f"The server at {where} refused the login: {error}. Check username and password."
         )
     elif isinstance(error, exceptions.ResponseError):
         made = refused(error)
-    elif isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
-        made = ConnectionLostError(f"TLS with the server at {where} failed: {error}. Check its certificate and tls_ca.")
+    elif of_tls is not None:
+        made = of_tls
     else:
-        what = str(error) or "it did not answer in time"
-        made = ConnectionLostError(f"The server at {where} cannot be reached: {what}. Nothing was changed; try again.")
+        what = (str(error) or "it did not answer in time").rstrip(".")
+        hint = f" {tls_hint(is_tls=is_tls)}" if _was_taken(error) else ""
+        made = ConnectionLostError(
+            f"The server at {where} cannot be reached: {what}. Nothing was changed; try again.{hint}"
+        )
     made.__cause__ = error
     return made
+
+
+def _was_taken(error: BaseException) -> bool:
+    """Tell whether somebody took the connection, who then broke it off or said nothing."""
+    while True:
+        if isinstance(error, ConnectionResetError | TimeoutError | exceptions.TimeoutError):
+            return True
+        behind = error.__cause__ or error.__context__
+        if behind is None:
+            return "closed by server" in str(error)
+        error = behind
 
 
 def unknown(error: BaseException, where: str, *, changes: bool) -> OmniQError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -32,14 +33,18 @@ class RedisOptions:
         max_connections: The most connections for commands; one more listens for wake-ups.
         tls: Encrypt; `rediss://` does so too.
         tls_ca: Certificates of the authorities to trust, instead of the system's.
-        tls_cert: The client's own certificate.
-        tls_key: The client's own key.
+        tls_cert: The client's own certificate, and those between it and its authority.
+        tls_key: Its key; None if that is in the same file.
         tls_verify: Check the server's certificate and name.
         key_prefix: Every key starts with `{<key_prefix>:<project>}:`, so that several applications share a server.
         cluster: The server is a node of a Redis or Valkey cluster.
         nodes: More nodes of the cluster, as `host:port`, to ask when the first does not answer.
+        address_map: Where to connect instead of an address that nodes or sentinels tell, both as `host:port`: for a
+            tunnel, a container's network, or whatever else their own addresses do not lead through.
         sentinels: Sentinels, as `host:port`, that know where the primary of `sentinel_service` is.
         sentinel_service: The name under which the sentinels watch the primary.
+        sentinel_username: Of the sentinels' own access control list.
+        sentinel_password: Of the sentinels, which have another login than the server, and mostly none.
         connect_timeout: Seconds for a connection to be made.
         socket_timeout: Seconds for a command to be answered.
         allow_eviction: Use a server that may evict keys, and so lose tasks, when its memory is full.
@@ -62,8 +67,11 @@ class RedisOptions:
     key_prefix: str = "omniq"
     cluster: bool = False
     nodes: tuple[str, ...] = attrs.field(default=(), metadata=LOCATOR)
+    address_map: Mapping[str, str] = attrs.field(factory=dict)
     sentinels: tuple[str, ...] = attrs.field(default=(), metadata=LOCATOR)
     sentinel_service: str = "mymaster"
+    sentinel_username: str | None = None
+    sentinel_password: str | None = attrs.field(default=None, repr=False)
     connect_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
     socket_timeout: float = attrs.field(default=10.0, validator=attrs.validators.gt(0))
     allow_eviction: bool = False
@@ -78,7 +86,9 @@ class RedisOptions:
             )
         if self.cluster and self.database:
             raise ConfigError(f"database: a cluster has only database 0, not {self.database}. Use key_prefix instead.")
-        for name in (*self.nodes, *self.sentinels):
+        if self.tls_key is not None and self.tls_cert is None:
+            raise ConfigError("tls_key: a key is of no use without its certificate. Give tls_cert, too.")
+        for name in (*self.nodes, *self.sentinels, *self.address_map, *self.address_map.values()):
             address(name)
 
     @classmethod

@@ -213,12 +213,12 @@ def grant_from(values: Sequence[Any], nonce: str) -> Grant:
 
 def record_from(values: Sequence[Any]) -> TaskRecord:
     """Make a record; a damaged body is shown as it is rather than raised."""
-    seq, lease_until, head, data = values
+    seq, lease_until, packed, data = values
     (
         task_id, state, version, epoch, attempts, nonce, ready_at, worker, cancel_requested, started_at, finished_at,
         error, _, enqueued_at, queue, priority, max_attempts, eta, unique_key, expires_at, interval_ms, series_id,
         nominal_at, pinned, func, _,
-    ) = head  # fmt: skip
+    ) = unpack(packed)  # fmt: skip
     try:
         body = body_from(data)
     except StoreFormatError:
@@ -277,20 +277,12 @@ def _as_keys(values: Iterable[Any] | None) -> Any:
 # Results
 
 
-def result_values(record: ResultRecord) -> tuple[Any, ...]:
-    """Return a result as it is stored; the store sets the times, and the state of a task that it ends."""
-    return (
-        record.seq,
-        record.epoch,
-        0,
-        False,
-        _STATE_CODES[record.status],
-        record.codec,
-        _or_false(record.value),
-        _or_false(record.error),
-        False,
-        _or_false(record.ttl_ms),
-    )
+def result_values(record: ResultRecord) -> tuple[bytes, bytes, Any]:
+    """Return what the scripts take of a result: its run and its outcome, packed as they are stored, and its ttl."""
+    ttl_ms = _or_false(record.ttl_ms)
+    run = pack(record.seq) + pack(record.epoch)
+    outcome = (record.codec, _or_false(record.value), _or_false(record.error), False, ttl_ms)
+    return run, b"".join(map(pack, outcome)), ttl_ms
 
 
 def result_from(task_id: str, values: Sequence[Any]) -> ResultRecord:

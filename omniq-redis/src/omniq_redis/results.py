@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from omniq.storage.limits import check_results
 from omniq.storage.results import ResultStorage
 from omniq_redis.batches import in_chunks
-from omniq_redis.records import result_from, result_values
+from omniq_redis.records import STATES, result_from, result_values
 from omniq_redis.role import RedisRole
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ class RedisResultStorage(RedisRole, ResultStorage):
 
     async def put(self, records: Sequence[ResultRecord], *, now: int | None = None) -> list[bool]:
         check_results(records, self.capabilities)
-        return await in_chunks(
-            self._opened, "put_results", [(record.id, result_values(record)) for record in records], now=now
-        )
+        values = [(record.id, STATES.index(record.status), *result_values(record)) for record in records]
+        return await in_chunks(self._opened, "put_results", values, now=now)
 
     async def get(self, ids: Sequence[str], *, now: int | None = None) -> list[ResultRecord | None]:
         found = await in_chunks(self._opened, "get_results", ids, now=now)

@@ -15,6 +15,9 @@ _USES = "-- uses: "
 _READ_ONLY = "-- read-only"
 _COMMENT = re.compile(r"^\s*--.*\n| -- .*$", re.MULTILINE)
 _CONSTANTS = re.compile(r"^local ([A-Z_, ]+) = ([0-9, ]+)$", re.MULTILINE)
+_CHUNK = re.compile(r"(?:local )?function (?:.*\n)+?end\n|.*\n")
+_DEFINED = re.compile(r"(?:local )?function (?P<name>\w+)|local (?P<names>[\w, ]+) = (?:\{\}|false|, )+\n")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _WORD = re.compile(r"\b[A-Z_]+\b")
 
 
@@ -44,7 +47,8 @@ def script(name: str) -> Script:
     changes = _READ_ONLY not in head
     # With this line the server refuses the whole script where it would have to refuse a part: no memory, no disk.
     flags = "#!lua" if changes else "#!lua flags=no-writes"
-    source = _with_numbers("\n".join([flags, *(_text(part) for part in ("prelude", *parts)), body]))
+    shared = "".join(_text(part) for part in ("prelude", *parts))
+    source = f"{flags}\n{_used(_with_numbers(shared + body))}"
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), changes)
 
 
@@ -58,6 +62,19 @@ def _with_numbers(source: str) -> str:
     for names, values in _CONSTANTS.findall(source):
         numbers |= zip(names.split(", "), values.split(", "), strict=True)
     return _WORD.sub(lambda word: numbers.get(word[0], word[0]), _CONSTANTS.sub("", source))
+
+
+def _used(source: str) -> str:
+    """Leave out what is defined and not used: to define all that one operation may need takes longer than most do."""
+    chunks = _CHUNK.findall(source)
+    defined = [_DEFINED.match(chunk) for chunk in chunks]
+    names = [None if found is None else set(_NAME.findall(found["name"] or found["names"])) for found in defined]
+    needed: set[int] = set()
+    words: set[str] = set()
+    while found := {number for number, own in enumerate(names) if own is None or own & words} - needed:
+        needed |= found
+        words.update(*(_NAME.findall(chunks[number]) for number in found))
+    return "".join(chunk for number, chunk in enumerate(chunks) if number in needed)
 
 
 @cache

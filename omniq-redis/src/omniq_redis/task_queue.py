@@ -55,6 +55,7 @@ __all__ = ["RedisTaskQueue"]
 
 _LETTERS = {Role.EVENT_STORAGE: b"e", Role.RESULT_STORAGE: b"r", Role.SCHEDULE_STORAGE: b""}
 _AT_ONCE = 1000
+_NO_RESULT = (False, False, False)
 
 
 class RedisTaskQueue(RedisRole, TaskQueue):
@@ -154,14 +155,14 @@ class RedisTaskQueue(RedisRole, TaskQueue):
 
     async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> list[SettleReply]:
         check_results([result for _, _, result in items], self.capabilities)
-        values = [(task_id, *token, self._result(result)) for task_id, token, result in items]
+        values = [(task_id, *token, *self._result(result)) for task_id, token, result in items]
         sizes = [_size(result) for _, _, result in items]
         return await self._words("complete", values, sizes=sizes, now=now)
 
     async def fail(self, items: Sequence[Failure], *, now: int | None = None) -> list[SettleReply]:
         check_results([item.result for item in items], self.capabilities)
         values = [
-            (item.id, *item.token, self._result(item.result), item.error, _or_false(item.retry_at)) for item in items
+            (item.id, *item.token, *self._result(item.result), item.error, _or_false(item.retry_at)) for item in items
         ]
         return await self._words("fail", values, sizes=[_size(item.result) for item in items], now=now)
 
@@ -296,8 +297,13 @@ class RedisTaskQueue(RedisRole, TaskQueue):
     # Outbox
 
     async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
-        found = await self._run("outbox", [limit, min_age_ms, 0], now=now)
-        return [event_from(packed) for packed in found]
+        found: builtins.list[Event] = []
+        last: bytes | int | bool = 0
+        held: Sequence[bytes] = ()
+        while last is not False and len(found) < limit:
+            last, held, page = await self._run("outbox", [limit - len(found), min_age_ms, last, held], now=now)
+            found += map(event_from, page)
+        return found
 
     async def outbox_ack(self, entries: Sequence[Event]) -> None:
         await self._run("acknowledge", [(entry.seq, entry.version) for entry in entries])
@@ -319,9 +325,9 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         replies = await in_chunks(self._opened, name, items, *options, sizes=sizes, mode=self._mode, now=now)
         return [_WORDS[reply] for reply in replies]
 
-    def _result(self, result: ResultRecord | None) -> Any:
+    def _result(self, result: ResultRecord | None) -> tuple[Any, Any, Any]:
         if result is None or Role.RESULT_STORAGE not in self._joined:
-            return False
+            return _NO_RESULT
         return result_values(result)
 
 

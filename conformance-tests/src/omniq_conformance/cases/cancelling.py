@@ -12,7 +12,7 @@ import attrs
 
 from omniq_conformance.cases.cancel_plans import PLANS, World
 from omniq_conformance.cases.interrupting import MOMENTS, Moment, interrupted
-from omniq_conformance.cases.remains import check_remains, remains
+from omniq_conformance.cases.remains import check_remains, remains, remains_at_rest
 from omniq_conformance.cases.specimens import T0, claim, event, spec
 from omniq_conformance.invariants import chains, check_chain, check_fold, check_records
 from omniq_conformance.outcomes import DivergenceError
@@ -111,8 +111,7 @@ async def cancelled_waits(trial: Trial) -> None:
                 continue
             await stores.task_queue.enqueue([spec("u", "other", eta=2**43)])
             remaining = asyncio.ensure_future(waiting.start(stores))
-            await asyncio.sleep(0.01)
-            before = remains()
+            before = await remains_at_rest()
             cancelled = [await _given_up(partial(waiting.start, stores), turns) for turns in range(30)]
             cancelled.append(await _given_up(partial(waiting.start, stores), 0, 0.02))
             assert all(cancelled), f"{name} does not wait"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 from omniq.models.redaction import redact_text
 from omniq_conformance.outcomes import UnverifiedError
 
-__all__ = ["address_of", "proxied"]
+__all__ = ["address_of", "parts_of", "proxied"]
 
 _PORTS = {
     "http": 80,
@@ -21,6 +22,11 @@ _PORTS = {
     "valkey": 6379,
     "valkeys": 6379,
 }
+
+
+def parts_of(url: str) -> list[str]:
+    """Return the urls of the servers that an url names: one, or those of a cluster, separated by commas."""
+    return re.split(r",(?=[a-z][a-z+]*://)", url)
 
 
 def address_of(url: str) -> tuple[str, int]:

@@ -8,11 +8,12 @@ import socket
 import struct
 import threading
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from omniq_conformance.faults.addresses import address_of, proxied
+from omniq_conformance.faults.addresses import address_of, parts_of, proxied
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -90,6 +91,9 @@ class _Link:
 class Proxy:
     """Stands before a server, in a thread with an event loop of its own; use it with `with`.
 
+    Before a cluster, whose url names several servers separated by commas, it has an address for each of them. Chunks
+    are counted over all.
+
     Attributes:
         url: Where clients reach the server through the proxy.
         accepted: How many connections there were.
@@ -98,8 +102,8 @@ class Proxy:
     """
 
     def __init__(self, url: str) -> None:
-        self._target = address_of(url)
-        self._given_url = url
+        self._targets = {part: address_of(part) for part in parts_of(url)}
+        self._servers: list[asyncio.Server] = []
         self.url = ""
         self.accepted = 0
         self.chunks = dict.fromkeys(Direction, 0)
@@ -145,9 +149,12 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_ANSWER)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        self.url = proxied(self._given_url, host, port)
+        urls = []
+        for url, target in self._targets.items():
+            server = await asyncio.start_server(partial(self._accept, target), "127.0.0.1", 0)
+            self._servers.append(server)
+            urls.append(proxied(url, *server.sockets[0].getsockname()))
+        self.url = ",".join(urls)
 
     async def _begin(self, plan: Plan) -> None:
         self._healed.set()
@@ -161,21 +168,22 @@ class Proxy:
             link.reset()
 
     async def _close(self) -> None:
-        self._server.close()
+        for server in self._servers:
+            server.close()
         for handler in self._handlers:
             handler.cancel()
         await asyncio.gather(*self._handlers, return_exceptions=True)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, target: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        handler = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        handler = asyncio.get_running_loop().create_task(self._serve(target, reader, writer))
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, target: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect a client with the server until both directions ended or one broke."""
         try:
-            from_server, to_server = await asyncio.open_connection(*self._target)
+            from_server, to_server = await asyncio.open_connection(*target)
         except OSError:
             _Link(writer, writer).reset()
             return

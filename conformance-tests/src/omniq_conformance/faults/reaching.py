@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Scope
-from omniq_conformance.faults.addresses import address_of
+from omniq_conformance.faults.addresses import address_of, parts_of
 from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
 from omniq_conformance.roles import absence
 from omniq_conformance.space import Space
@@ -57,7 +57,8 @@ async def reached(trial: Trial) -> str:
     if harness.url is None:
         msg = "The harness has no url. Pass the one of a server, or name a server_kind that the suite can start."
         raise UnverifiedError(msg)
-    address_of(harness.url)
+    for url in parts_of(harness.url):
+        address_of(url)
     return harness.url
 
 

@@ -18,28 +18,37 @@ local function used_priorities()
   return used
 end
 
--- The best ready tasks of a priority, at most `most`, as {seq, ready_at, key}.
+-- The seqs of the best ready tasks of several sorted sets.
+local function merged(keys, most)
+  local found, seqs = {}, {}
+  for _, key in ipairs(keys) do
+    local page = call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
+    for i = 1, #page, 2 do
+      found[#found + 1] = {page[i], tonumber(page[i + 1])}
+    end
+  end
+  table.sort(found, function(a, b)
+    return a[2] < b[2] or (a[2] == b[2] and a[1] < b[1])
+  end)
+  for i = 1, math.min(most, #found) do
+    seqs[i] = found[i][1]
+  end
+  return seqs
+end
+
+-- The seqs of the best ready tasks of a priority, at most `most`, and the sorted sets that they are in.
 local function ready_at_priority(priority, most)
-  local found, sources = {}, 0
+  local keys = {}
   for _, name in ipairs(names) do
     local queue = queue_of(name)
     if queue[PAUSED] == 0 and queue[PRIORITIES]:find(priority, 1, true) then
-      local key = ready_key(priority, name)
-      local page = call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
-      for i = 1, #page, 2 do
-        found[#found + 1] = {page[i], tonumber(page[i + 1]), key}
-      end
-      if page[1] then
-        sources = sources + 1
-      end
+      keys[#keys + 1] = ready_key(priority, name)
     end
   end
-  if sources > 1 then
-    table.sort(found, function(a, b)
-      return a[2] < b[2] or (a[2] == b[2] and a[1] < b[1])
-    end)
+  if #keys == 1 then
+    return call('ZRANGEBYSCORE', keys[1], '-inf', now, 'LIMIT', 0, most), keys
   end
-  return found
+  return merged(keys, most), keys
 end
 
 -- Returns the seqs of the best ready tasks. Expired ones that the sweep did not reach are ended and not among them.
@@ -47,19 +56,15 @@ local function choose()
   local chosen = {}
   for _, priority in ipairs(used_priorities()) do
     while #chosen < limit do
-      local found, ended_some = ready_at_priority(priority, limit - #chosen), false
-      local seqs = {}
-      for i, entry in ipairs(found) do
-        seqs[i] = entry[1]
-      end
+      local seqs, keys = ready_at_priority(priority, limit - #chosen)
+      local ended_some = false
       fetch(seqs)
-      for _, entry in ipairs(found) do
-        local s = entry[1]
+      for _, s in ipairs(seqs) do
         local h = heads[s]
-        if #chosen >= limit then
-          break
-        elseif not h then
-          call('ZREM', entry[3], s)
+        if not h then
+          for _, key in ipairs(keys) do
+            call('ZREM', key, s)
+          end
           ended_some = true
         elseif is_expired(h) then
           expire(s, h)
@@ -86,10 +91,7 @@ local found = read_pages('bodies:', chosen)
 local grants = {}
 for i, s in ipairs(chosen) do
   local h = heads[s]
-  grants[i] = {
-    h[ID], tonumber(s), h[EPOCH], h[ATTEMPTS], h[MAX_ATTEMPTS], h[QUEUE], h[PRIORITY], h[ENQUEUED_AT], h[READY],
-    now + lease, h[SERIES], h[NOMINAL], found[s] or bodies[s] or false,
-  }
+  grants[i] = grant(s, h, now + lease, found[s] or bodies[s] or false)
 end
 for _, name in ipairs(names) do
   if bell then
@@ -104,4 +106,4 @@ for _, name in ipairs(names) do
   end
 end
 finish()
-return cmsgpack.pack(grants)
+return list_of(grants)

@@ -9,7 +9,7 @@ local function fields(values)
   return cmsgpack.pack(values):sub(2) -- without the header of a list of at most 15
 end
 
-local HEAD, FRESH = '\220\0\26', fields({PENDING, 1, 0, 0, '', now, false, 0, false, false, false})
+local FRESH = fields({PENDING, 1, 0, 0, '', now, false, 0, false, false, false})
 local EVENT, AT = '\157', cmsgpack.pack(now)
 
 local function create_alike(name, priority, rest, ids, given)
@@ -31,7 +31,7 @@ local function create_alike(name, priority, rest, ids, given)
         entries[#entries + 1] = packed
         unacknowledged[s] = 1
       end
-      raw[s] = HEAD .. packed_id .. FRESH .. cmsgpack.pack(marks) .. AT .. rest
+      raw[s] = HEADER .. packed_id .. FRESH .. cmsgpack.pack(marks) .. AT .. rest
       bodies[s], heads[s], index[id] = given[i], nil, s
       local n = #new_ids
       new_ids[n + 1] = id

@@ -26,9 +26,6 @@ end)
 local grants = {}
 for i, entry in ipairs(found) do
   local s, h = entry[1], entry[2]
-  grants[i] = {
-    h[ID], tonumber(s), h[EPOCH], h[ATTEMPTS], h[MAX_ATTEMPTS], h[QUEUE], h[PRIORITY], h[ENQUEUED_AT], h[READY],
-    entry[3], h[SERIES], h[NOMINAL], call('HGET', P .. 'bodies:' .. page_of(s), s),
-  }
+  grants[i] = grant(s, h, entry[3], call('HGET', P .. 'bodies:' .. page_of(s), s))
 end
-return cmsgpack.pack(grants)
+return list_of(grants)

@@ -37,32 +37,33 @@ local function text_of(number)
   return text
 end
 
--- Changes of sorted sets, made together by `flush_moves`: for each key and member the new score as text, or
--- false to remove it.
+-- Changes of sorted sets, made together by `flush_moves`: for each key the command, and its arguments.
 local moves = {}
 
+local function make(key, change)
+  call_in_parts(change.command, key, change, change.command == 'ZADD' and 2)
+end
+
+-- Puts a member into a sorted set, with the score as text, or with false takes it out.
 local function move(key, member, score)
-  local members = moves[key]
-  if not members then
-    members = {}
-    moves[key] = members
+  local command = score and 'ZADD' or 'ZREM'
+  local change = moves[key]
+  if not change or change.command ~= command then
+    if change then
+      make(key, change)
+    end
+    change = {command = command}
+    moves[key] = change
   end
-  members[member] = score
+  if score then
+    change[#change + 1] = score
+  end
+  change[#change + 1] = member
 end
 
 local function flush_moves()
-  for key, members in pairs(moves) do
-    local added, removed = {}, {}
-    for member, score in pairs(members) do
-      if score then
-        added[#added + 1] = score
-        added[#added + 1] = member
-      else
-        removed[#removed + 1] = member
-      end
-    end
-    call_in_parts('ZREM', key, removed)
-    call_in_parts('ZADD', key, added, 2)
+  for key, change in pairs(moves) do
+    make(key, change)
   end
   moves = {}
 end

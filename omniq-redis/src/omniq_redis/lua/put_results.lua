@@ -1,8 +1,8 @@
 -- uses: outcomes
--- Input: (id, result) pairs. Returns of each whether it is the stored one now.
+-- Input: (id, status, run, outcome, ttl) of each. Returns of each whether it is the stored one now.
 local replies = {}
-for i, pair in ipairs(input) do
-  replies[i] = put_result(pair[1], pair[2])
+for i, result in ipairs(input) do
+  replies[i] = put_result(unpack(result))
 end
 flush_moves()
 return cmsgpack.pack(replies)

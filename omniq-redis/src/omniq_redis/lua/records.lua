@@ -1,4 +1,4 @@
--- What readers are given of a task: seq, lease_until, head and body as they are stored. A damaged head is passed over.
+-- What readers are given of a task: seq, lease_until, and head and body as they are stored. A damaged head is passed over.
 local function record_of(s)
   local h = head_of(s)
   if not h then
@@ -6,7 +6,7 @@ local function record_of(s)
   end
   local lease = h[STATE] == RUNNING and call('ZSCORE', P .. 'leases:' .. h[QUEUE], s)
   local body = call('HGET', P .. 'bodies:' .. page_of(s), s)
-  return {tonumber(s), lease and tonumber(lease), h, body}
+  return {tonumber(s), lease and tonumber(lease), packed_head(h), body}
 end
 
 -- Whether a filter means a task: {states and views, queues, funcs, unique_key, series_id, ids, from, before}; sets have

@@ -20,7 +20,11 @@ for i, id in ipairs(input) do
       call('SREM', P .. 'series:' .. h[SERIES], s)
     end
     h[EPOCH], h[ATTEMPTS] = h[EPOCH] + 1, 0
-    h[ERROR], h[EXPIRES], h[SERIES], h[NOMINAL] = false, false, false, false
+    h[ERROR] = false
+    setmetatable(h, rest_of(cmsgpack.pack(
+      h[QUEUE], h[PRIORITY], h[MAX_ATTEMPTS], h[ETA], h[UNIQUE], false, h[INTERVAL], false, false,
+      h[PINNED], h[FUNC], h[TTL]
+    )))
     back(s, h, REDRIVEN, now)
     h[FINISHED] = false
     replies[i] = 'ok'

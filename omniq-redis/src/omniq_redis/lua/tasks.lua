@@ -5,7 +5,7 @@
 local PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = 0, 1, 2, 3, 4
 local ENQUEUED, STARTED, COMPLETED_EVENT, FAILED_EVENT, RETRYING, RELEASED, CANCEL_REQUESTED, CANCELLED_EVENT = 0, 1, 2, 3, 4, 5, 6, 7
 local LEASE_EXPIRED, EXPIRED, REDRIVEN = 8, 9, 10
--- The fields of a head. Those up to ENQUEUED_AT are the same for all tasks of a batch; the rest comes with each task.
+-- The fields of a head. Those from QUEUE on, its rest, hardly ever change, and many tasks have the same.
 local ID, STATE, VERSION, EPOCH, ATTEMPTS, NONCE, READY, WORKER, CANCEL, STARTED_AT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 local FINISHED, ERROR, MARKS, ENQUEUED_AT, QUEUE, PRIORITY, MAX_ATTEMPTS, ETA, UNIQUE = 11, 12, 13, 14, 15, 16, 17, 18, 19
 local EXPIRES, INTERVAL, SERIES, NOMINAL, PINNED, FUNC, TTL = 20, 21, 22, 23, 24, 25, 26
@@ -15,16 +15,22 @@ local function page_of(s)
   return math.floor(s / PAGE)
 end
 
+-- The list in `pages` for the page of a seq.
+local function group_of(pages, s)
+  local page = page_of(s)
+  local group = pages[page]
+  if not group then
+    group = {}
+    pages[page] = group
+  end
+  return group
+end
+
 -- Groups seqs by page.
 local function by_page(seqs)
   local pages = {}
   for _, s in ipairs(seqs) do
-    local page = page_of(s)
-    local group = pages[page]
-    if not group then
-      group = {}
-      pages[page] = group
-    end
+    local group = group_of(pages, s)
     group[#group + 1] = s
   end
   return pages
@@ -48,9 +54,45 @@ end
 -- they are to be written.
 local heads, saved, raw = {}, {}, {}
 
+-- Rests by how they are packed, each with its fields where a head has them, and the metatable of those heads.
+local rests = {}
+local HEADER = '\220\0\26' -- of a list of 26
+
+local function rest_of(packed)
+  local rest = rests[packed]
+  if not rest then
+    rest = {packed = packed}
+    rest.__index = rest
+    local fields = {select(2, cmsgpack.unpack_limit(packed, 13))}
+    assert(#fields == 12)
+    for i, value in ipairs(fields) do
+      rest[14 + i] = value
+    end
+    rests[packed] = rest
+  end
+  return rest
+end
+
+local function unpack_head(packed)
+  local next, id, state, version, epoch, attempts, nonce, ready, worker, cancel, started, finished, text, marks,
+    enqueued = cmsgpack.unpack_limit(packed, 14, 3)
+  assert(packed:sub(1, 3) == HEADER and next > 0)
+  return setmetatable(
+    {id, state, version, epoch, attempts, nonce, ready, worker, cancel, started, finished, text, marks, enqueued},
+    rest_of(packed:sub(next + 1))
+  )
+end
+
 local function unpacked(packed)
-  local ok, head = pcall(cmsgpack.unpack, packed)
-  return ok and type(head) == 'table' and #head == TTL and head
+  local ok, head = pcall(unpack_head, packed)
+  return ok and head
+end
+
+local function packed_head(h)
+  return HEADER .. cmsgpack.pack(
+    h[ID], h[STATE], h[VERSION], h[EPOCH], h[ATTEMPTS], h[NONCE], h[READY], h[WORKER], h[CANCEL], h[STARTED_AT],
+    h[FINISHED], h[ERROR], h[MARKS], h[ENQUEUED_AT]
+  ) .. getmetatable(h).packed
 end
 
 local function fetch(seqs)
@@ -185,4 +227,17 @@ local function next_at(names)
     take(first_score(P .. 'leases:' .. name))
   end
   return earliest
+end
+
+-- What a worker is given of a task, packed.
+local function grant(s, h, lease_until, body)
+  return '\157' .. cmsgpack.pack( -- a list of 13
+    h[ID], tonumber(s), h[EPOCH], h[ATTEMPTS], h[MAX_ATTEMPTS], h[QUEUE], h[PRIORITY], h[ENQUEUED_AT], h[READY],
+    lease_until, h[SERIES], h[NOMINAL], body
+  )
+end
+
+-- A list, packed, of at most 65535 things that are packed already.
+local function list_of(packed)
+  return '\220' .. string.char(math.floor(#packed / 256), #packed % 256) .. table.concat(packed)
 end

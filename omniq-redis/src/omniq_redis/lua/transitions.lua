@@ -52,7 +52,7 @@ local function write_event(s, h, packed)
     noted = true
   end
   if not EVENTS_JOINED or (h[STATE] >= COMPLETED and not RESULTS_JOINED) then
-    entries[#entries + 1] = tonumber(s) .. ':' .. h[VERSION]
+    entries[#entries + 1] = text_of(tonumber(s)) .. ':' .. text_of(h[VERSION])
     entries[#entries + 1] = packed
     unacknowledged[s] = (unacknowledged[s] or 0) + 1
   end
@@ -60,10 +60,10 @@ end
 
 local function note(s, h, kind, worker, text, duration)
   local state = h[STATE]
-  write_event(s, h, cmsgpack.pack({
+  write_event(s, h, '\157' .. cmsgpack.pack( -- a list of 13
     h[ID], tonumber(s), h[VERSION], kind, now, h[QUEUE], state, h[ATTEMPTS], h[EPOCH],
-    state == PENDING and h[READY], worker, text, duration,
-  }))
+    state == PENDING and h[READY], worker, text, duration
+  ))
 end
 
 -- Moves a task into a state and notes the event. The caller has set whatever else the transition changes.
@@ -89,17 +89,16 @@ end
 
 local create
 
+-- Keeps the result that a worker gave, or one that tells why the task ended.
 local function keep_result(s, h, given)
-  if not RESULTS_JOINED then
-    return
+  local state = h[STATE]
+  if RESULTS_JOINED and given then
+    put_result(h[ID], state, given[5], given[6], given[7])
+  elseif RESULTS_JOINED then
+    local is_told = state ~= COMPLETED
+    local outcome = cmsgpack.pack('json', false, is_told and h[ERROR], is_told, h[TTL])
+    put_result(h[ID], state, cmsgpack.pack(tonumber(s), h[EPOCH]), outcome, h[TTL])
   end
-  if given then
-    given[R_STATUS] = h[STATE]
-  else
-    local text = h[STATE] ~= COMPLETED and h[ERROR]
-    given = {tonumber(s), h[EPOCH], 0, false, h[STATE], 'json', false, text, h[STATE] ~= COMPLETED, h[TTL]}
-  end
-  put_result(h[ID], given)
 end
 
 -- Ends a task, with all that follows: its unique key, its result and the next run of its series.
@@ -187,10 +186,10 @@ function create(spec)
     series = series or id
     nominal = nominal or ready
   end
-  local h = {
-    id, PENDING, 1, 0, 0, '', ready, false, 0, false, false, false, '', now,
-    name, spec[3], spec[5], eta, unique, spec[7], interval, series, nominal, spec[11], spec[12], spec[13],
-  }
+  local rest = rest_of(cmsgpack.pack(
+    name, spec[3], spec[5], eta, unique, spec[7], interval, series, nominal, spec[11], spec[12], spec[13]
+  ))
+  local h = setmetatable({id, PENDING, 1, 0, 0, '', ready, false, 0, false, false, false, '', now}, rest)
   heads[s], saved[s], bodies[s] = h, true, spec[14]
   index[id] = s
   new_ids[#new_ids + 1] = id
@@ -358,12 +357,7 @@ end
 local function write_pages(kind, values)
   local pages = {}
   for s, value in pairs(values) do
-    local page = page_of(s)
-    local fields = pages[page]
-    if not fields then
-      fields = {}
-      pages[page] = fields
-    end
+    local fields = group_of(pages, s)
     local n = #fields
     fields[n + 1] = s
     fields[n + 2] = value
@@ -376,7 +370,7 @@ end
 -- Writes everything that was collected.
 local function finish()
   for s in pairs(saved) do
-    raw[s] = cmsgpack.pack(heads[s])
+    raw[s] = packed_head(heads[s])
   end
   write_pages('heads:', raw)
   if #new_ids > 0 then

@@ -44,7 +44,7 @@ for i, entry in ipairs(page) do
   end
 end
 for s in pairs(saved) do
-  call('HSET', P .. 'heads:' .. page_of(s), s, cmsgpack.pack(heads[s]))
+  call('HSET', P .. 'heads:' .. page_of(s), s, packed_head(heads[s]))
 end
 call_in_parts('XDEL', LOG, removed)
 return cmsgpack.pack({cursor, #removed})
