@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from omniq.models.status import TaskStatus, TaskView
 from omniq_postgres.rows import CODES, EVENT_CODES
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from omniq.models.event import EventFilter
     from omniq.models.record import TaskFilter
 
-__all__ = ["Query", "event_query", "task_query"]
+__all__ = ["PageQuery", "Query", "event_query", "is_ordered", "task_query"]
 
 
 class Query:
@@ -37,9 +37,31 @@ class Query:
         return " AND ".join(self._conditions) or "true"
 
 
-def task_query(wanted: TaskFilter | None, now: int | None) -> Query:
+class PageQuery(Query):
+    """Conditions as the function `page` takes them: numbers are elements of its first parameter, two lists follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: list[int | None] = []
+        self.lists: list[list[str]] = []
+
+    def mark(self, value: object) -> str:
+        """Return what stands for one more number or list."""
+        if isinstance(value, list):
+            self.lists.append(value)
+            return f"${len(self.lists) + 1}"
+        self.numbers.append(cast("int | None", value))
+        return f"$1[{len(self.numbers)}]"
+
+
+def is_ordered(wanted: TaskFilter | None) -> bool:
+    """Tell whether the tasks are best looked for in their order: they are not few, and no index finds them."""
+    return wanted is None or (wanted.ids is None and wanted.series_id is None and wanted.unique_key is None)
+
+
+def task_query(wanted: TaskFilter | None, now: int | None, query: Query | None = None) -> Query:
     """Return the conditions on `h`, a row of `head`, and `t`, one of `task`."""
-    query = Query()
+    query = Query() if query is None else query
     if wanted is None:
         return query
     if wanted.states is not None:

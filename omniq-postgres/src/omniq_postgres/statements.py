@@ -19,6 +19,7 @@ __all__ = [
     "NEXT_IN",
     "OUTBOX",
     "OUTBOX_ACK",
+    "PAGE",
     "PAUSE",
     "PURGE",
     "QUEUES",
@@ -53,6 +54,7 @@ FROM unnest($1::text[]) WITH ORDINALITY AS q (name, n)
 PAUSE = "INSERT INTO omniq.paused (queue) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING"
 RESUME = "DELETE FROM omniq.paused WHERE queue = ANY ($1)"
 GET = f"{TASK_QUERY} WHERE t.id = ANY ($1)"
+PAGE = f"{TASK_QUERY} JOIN omniq.page($1, $2, $3, $4, $5, $6) AS p (seq) ON p.seq = h.seq ORDER BY h.seq"
 HELD = """
 SELECT h.id, h.seq, h.epoch, h.attempts, h.max_attempts, h.queue, h.priority, t.enqueued_at, h.ready_at,
     h.lease_until, h.series_id, h.nominal_at, t.func, t.codec, t.headers, t.timeout_ms, t.result_ttl_ms, t.args,

@@ -15,7 +15,7 @@ from omniq.storage.task_queue import TaskQueue
 from omniq_postgres import statements
 from omniq_postgres.bell import DONE, EVENTS, WORK
 from omniq_postgres.database import Database
-from omniq_postgres.filters import task_query
+from omniq_postgres.filters import PageQuery, is_ordered, task_query
 from omniq_postgres.floors import Floors
 from omniq_postgres.looks import Looks
 from omniq_postgres.role import PostgresRole
@@ -30,6 +30,7 @@ from omniq_postgres.rows import (
     spec_columns,
 )
 from omniq_postgres.schedules import advance_values
+from omniq_postgres.schema import in_schema
 from omniq_postgres.texts import given, kept
 
 if TYPE_CHECKING:
@@ -231,14 +232,22 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         now: int | None = None,
     ) -> builtins.list[TaskRecord]:
         await self._adopt()
-        query = task_query(filter, now)
+        page = PageQuery()
+        query = task_query(filter, now, page if is_ordered(filter) else None)
+        direction = "DESC" if desc else "ASC"
         if after is not None:
             query.add(f"h.seq {'<' if desc else '>'} {{}}", after)
-        rows = await self._opened.read(
-            f"{TASK_QUERY} WHERE {query.condition} ORDER BY h.seq {'DESC' if desc else 'ASC'} "
-            f"LIMIT {query.mark(limit)}",
-            *query.parameters,
-        )
+        if query is page:
+            first, second = [*page.lists, [], []][:2]
+            condition = in_schema(page.condition, self.database.schema)
+            rows = await self._opened.read(
+                f"{statements.PAGE} {direction}", condition, direction, limit, page.numbers, first, second
+            )
+        else:
+            rows = await self._opened.read(
+                f"{TASK_QUERY} WHERE {query.condition} ORDER BY h.seq {direction} LIMIT {query.mark(limit)}",
+                *query.parameters,
+            )
         return [record_from(row) for row in rows]
 
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:

@@ -245,3 +245,18 @@ BEGIN
     )
     SELECT p.id FROM picked AS p ORDER BY p.finished_at, p.seq;
 END $$;
+
+-- The numbers of one page of tasks, in order of seq; by the primary key, whatever the planner believes about the tables.
+-- The condition is on h and t; $1[n] in it is one of the numbers, $2 and $3 are the lists.
+CREATE FUNCTION omniq.page(
+    p_condition text, p_direction text, p_limit bigint, p_numbers bigint[], p_list text[], p_other text[]
+) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 10
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    RETURN QUERY EXECUTE
+        'SELECT h.seq FROM omniq.head AS h JOIN omniq.task AS t ON t.seq = h.seq WHERE ' || p_condition
+        || ' ORDER BY h.seq ' || p_direction || ' LIMIT $4'
+    USING p_numbers, p_list, p_other, p_limit;
+END $$;
