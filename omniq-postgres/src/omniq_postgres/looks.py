@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from omniq.errors import StoreClosedError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 __all__ = ["Looks"]
 
 V = TypeVar("V")
+
+_CLOSED = "This storage was closed. Open it first: async with app, or await storage.open()."
 
 
 class Looks(Generic[V]):
@@ -22,14 +26,24 @@ class Looks(Generic[V]):
 
     def __init__(self, ask: Callable[[list[str]], Awaitable[Mapping[str, V]]]) -> None:
         self._ask = ask
+        self._is_closed = False
         self._next: tuple[set[str], asyncio.Task[Mapping[str, V]]] | None = None
         self._last: asyncio.Task[Mapping[str, V]] | None = None
+
+    def open(self) -> None:
+        """Let looks begin again."""
+        self._is_closed = False
 
     async def look(self, keys: Iterable[str]) -> Mapping[str, V]:
         """Return what is found of these keys, and maybe of others, at a moment after the call.
 
         A caller that is cancelled does not disturb the others.
+
+        Raises:
+            StoreClosedError: It was closed meanwhile.
         """
+        if self._is_closed:
+            raise StoreClosedError(_CLOSED)
         if self._next is None:
             wanted: set[str] = set()
             self._last = asyncio.get_running_loop().create_task(self._run(wanted, self._last))
@@ -37,10 +51,16 @@ class Looks(Generic[V]):
             self._next = (wanted, self._last)
         wanted, task = self._next
         wanted.update(keys)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and self._is_closed:
+                raise StoreClosedError(_CLOSED) from None
+            raise
 
     async def close(self) -> None:
-        """End what is on its way."""
+        """End what is on its way; who waits for it is told."""
+        self._is_closed = True
         while self._last is not None and not self._last.done():
             last = self._last
             last.cancel()

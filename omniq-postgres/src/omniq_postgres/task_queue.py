@@ -76,6 +76,11 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         self._ends = Looks(self._look_for_ends)
         self._work = Looks(self._look_for_work)
 
+    async def open(self) -> None:
+        await super().open()
+        self._ends.open()
+        self._work.open()
+
     async def close(self) -> None:
         await self._ends.close()
         await self._work.close()
