@@ -36,9 +36,10 @@ def test_importing_both_facades_loads_no_driver():
     assert loaded & {*DRIVERS, "omniq.worker.worker", "msgpack"} == set()
 
 
-def test_importing_takes_less_than_a_tenth_of_a_second():
-    code = "import time; start = time.perf_counter(); import omniq; print(time.perf_counter() - start)"
-    assert min(float(python(code)) for _ in range(5)) < 0.1
+def test_importing_loads_few_modules():
+    """Which is the same on every machine, as its time is not; a driver alone loads three times as many."""
+    code = "import sys; before = set(sys.modules); import omniq; print(len(set(sys.modules) - before))"
+    assert int(python(code)) < 40
 
 
 @pytest.mark.parametrize("name", omniq.__all__)

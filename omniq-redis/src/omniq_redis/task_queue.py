@@ -297,8 +297,13 @@ class RedisTaskQueue(RedisRole, TaskQueue):
     # Outbox
 
     async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
-        found = await self._run("outbox", [limit, min_age_ms, 0], now=now)
-        return [event_from(packed) for packed in found]
+        found: builtins.list[Event] = []
+        last: bytes | int | bool = 0
+        held: Sequence[bytes] = ()
+        while last is not False and len(found) < limit:
+            last, held, page = await self._run("outbox", [limit - len(found), min_age_ms, last, held], now=now)
+            found += map(event_from, page)
+        return found
 
     async def outbox_ack(self, entries: Sequence[Event]) -> None:
         await self._run("acknowledge", [(entry.seq, entry.version) for entry in entries])

@@ -23,6 +23,7 @@ __all__: list[str] = []
 
 _LARGEST_SWEEP = 5000
 _BACKLOG = {"smoke": 1000}
+_YOUNG = {"smoke": 1000}
 _QUEUES = ("a", "b", "c")
 
 
@@ -260,6 +261,19 @@ async def large_backlogs(trial: Trial) -> None:
     if first > _TIMES * last + _FLOOR:
         msg = f"With {number} tasks waiting a claim took {first * 1000:.2f} ms, with few {last * 1000:.2f} ms."
         raise LateError(msg)
+
+
+@case("OQ-Q-1409")
+async def young_entries(trial: Trial) -> None:
+    """Any number of outbox entries that are too young, of before the clock stepped back, hold up no other task's."""
+    number = _YOUNG.get(trial.profile.name, 21_000)
+    async with trial.space() as space:
+        queue = (await space.open()).task_queue
+        await _fill(queue, [spec(f"young{n}") for n in range(number)], now=T0 + 1000)
+        await queue.enqueue([spec("old")], now=T0)
+        assert [entry.task_id for entry in await queue.outbox(now=T0)] == ["old"]
+        assert [entry.task_id for entry in await queue.outbox(1, now=T0 + 1000)] == ["young0"]
+    trial.evidence["entries"] = number
 
 
 _TIMES, _FLOOR = 5, 0.002

@@ -1,20 +1,21 @@
 -- read-only
--- Input: limit, min_age, and the position to start after. Returns where to go on (false: at the end), and entries.
-local cutoff, found, blocked, last = now - input[2], {}, {}, input[3]
+-- Input: limit, min_age, the position to start after, and the seqs of tasks that an entry before it holds back. Returns
+-- where to go on (false: at the end), the seqs that are held back by now, and entries.
+local limit, cutoff, last, blocked, found = input[1], now - input[2], input[3], {}, {}
+for _, seq in ipairs(input[4]) do
+  blocked[seq] = true
+end
 local looked = 0
-while #found < input[1] do
+while #found < limit and last and looked < 20000 do
   local page = call('ZRANGEBYSCORE', P .. 'outbox', '(' .. last, '+inf', 'WITHSCORES', 'LIMIT', 0, 500)
-  if not page[1] or looked > 20000 then
-    break
-  end
   local marks = {}
   for i = 1, #page, 2 do
     marks[#marks + 1] = page[i]
   end
-  last, looked = page[#page], looked + #marks
-  for i, packed in ipairs(call('HMGET', P .. 'outbox-entries', unpack(marks))) do
+  last, looked = #marks == 500 and page[#page] or false, looked + #marks
+  for i, packed in ipairs(marks[1] and call('HMGET', P .. 'outbox-entries', unpack(marks)) or {}) do
     local seq = marks[i]:match('^%d+')
-    if #found < input[1] and packed and not blocked[seq] then
+    if #found < limit and packed and not blocked[seq] then
       if cmsgpack.unpack(packed)[5] <= cutoff then
         found[#found + 1] = packed
       else
@@ -23,4 +24,8 @@ while #found < input[1] do
     end
   end
 end
-return cmsgpack.pack(found)
+local held = {}
+for seq in pairs(blocked) do
+  held[#held + 1] = seq
+end
+return cmsgpack.pack({last, held, found})
