@@ -66,6 +66,15 @@ def test_roles_of_different_domains_are_not_joined():
         assert run("OQ-X-0163", harness).status is Status.PASS
 
 
+def test_a_queue_that_joined_all_but_the_schedules_fires_none():
+    ids = [id for id in ITEMS if id.startswith(("OQ-S-", "OQ-X-0401")) and id.endswith("-joined")]
+    ids.append("OQ-X-0955-joined")
+    with find_harness("sqlite,schedules=sqlite") as harness:
+        found = {id: run(id, harness) for id in ids}
+    assert {id: each.reason for id, each in found.items() if not each.status.is_good} == {}
+    assert found["OQ-X-0401-joined"].status is Status.UNSUPPORTED
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

@@ -255,7 +255,7 @@ async def test_a_write_that_too_few_replicas_have_is_of_unknown_outcome(own_serv
     with servers.start("valkey", replicaof=f"127.0.0.1 {own_server.port}") as replica:
         with redis.Redis.from_url(own_server.url) as client:
             assert await comes_true(lambda: client.info("replication").get("slave0", {}).get("state") == "online")
-        async with open_roles(own_server.url, wait_replicas=1, wait_timeout=0.3) as roles:
+        async with open_roles(own_server.url, wait_replicas=1, wait_timeout=2) as roles:
             assert roles.queue.capabilities.durability is Durability.REPLICATED
             assert await finish(roles.queue, "a") == ["ok"]
             replica.kill()

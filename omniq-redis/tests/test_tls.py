@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
+from collections.abc import Callable
+from urllib.parse import urlsplit
 
+import attrs
 import pytest
 import redis
 import trustme
+from tls_front import Front
 
 from omniq.errors import ConfigError, ConnectionLostError
 from omniq.models.record import TaskBody, TaskSpec
@@ -43,37 +48,79 @@ def files(tmp_path_factory):
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture(scope="module")
-def server(files):
-    """One that listens with and without TLS; the one of the wheel was built without."""
+@attrs.define
+class Encrypted:
+    """A server that is reached with TLS and without.
+
+    Attributes:
+        url: Without.
+        tls_url: With.
+        wants_certificates: Says whether clients need one.
+        is_encrypted: Tells of an entry of CLIENT LIST whether it came through TLS.
+    """
+
+    url: str
+    tls_url: str
+    wants_certificates: Callable
+    is_encrypted: Callable
+
+
+@pytest.fixture(scope="module", params=["before the server", "by the server"])
+def server(request, files):
+    """The server of the wheel was built without TLS, which somebody before it can do, and Debian's does itself."""
+    with behind_a_front(files) if request.param == "before the server" else by_itself(files) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def behind_a_front(files):
+    with servers.start("valkey") as started:
+        place = urlsplit(started.url)
+        target = (place.hostname, place.port)
+        with Front(target, certificate=files.server, key=files.server_key, authority=files.authority) as front:
+            tls_url = f"rediss://localhost:{front.port}/0"
+            yield Encrypted(started.url, tls_url, front.wants_certificates, lambda each: each["addr"] in front.places)
+
+
+@contextlib.contextmanager
+def by_itself(files):
+    port = servers.private.free_port()
     settings = {
-        "tls-port": servers.private.free_port(),
+        "tls-port": port,
         "tls-cert-file": files.server,
         "tls-key-file": files.server_key,
         "tls-ca-cert-file": files.authority,
         "tls-auth-clients": "optional",
     }
+    with contextlib.ExitStack() as stack:
+        started = _started(stack, settings)
+
+        def wants_certificates(*, wanted):
+            with redis.Redis.from_url(started.url) as client:
+                client.config_set("tls-auth-clients", "yes" if wanted else "optional")
+
+        tls_url = f"rediss://localhost:{port}/0"
+        yield Encrypted(started.url, tls_url, wants_certificates, lambda each: each["laddr"].endswith(f":{port}"))
+
+
+def _started(stack, settings):
     tried = []
     for kind, product in (("valkey", VALKEY), ("redis", REDIS)):
         for binary in product.candidates():
             try:
-                with servers.start(kind, binary=binary, **settings) as started:
-                    started.tls_url = f"rediss://localhost:{settings['tls-port']}/0"
-                    yield started
-                    return
+                return stack.enter_context(servers.start(kind, binary=binary, **settings))
             except ServerError as error:
                 if "TLS" not in str(error):
                     raise
                 tried.append(str(binary))
-    pytest.skip(f"unverified: no server here speaks TLS ({', '.join(tried)} do not). Install one: {REDIS.remedy}.")
+    pytest.skip(f"unverified: no server here speaks TLS itself ({', '.join(tried)} do not). Install {REDIS.remedy}.")
 
 
 @pytest.fixture
 def wants_certificates(server):
-    with redis.Redis.from_url(server.url) as client:
-        client.config_set("tls-auth-clients", "yes")
-        yield
-        client.config_set("tls-auth-clients", "optional")
+    server.wants_certificates(wanted=True)
+    yield
+    server.wants_certificates(wanted=False)
 
 
 async def test_everything_goes_through_an_encrypted_connection(server, files, open_roles):
@@ -81,12 +128,14 @@ async def test_everything_goes_through_an_encrypted_connection(server, files, op
         await roles.queue.enqueue([SPEC])
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(roles.queue.wait_done(["a"], 5))
-            await asyncio.sleep(0.05)
+            listeners = []
             with redis.Redis.from_url(server.url) as client:
-                listeners = [each for each in client.client_list() if int(each["sub"])]
+                while not listeners:
+                    await asyncio.sleep(0.01)
+                    listeners = [each for each in client.client_list() if int(each["sub"])]
             await roles.queue.cancel(["a"])
     assert waiting.result() == {"a": TaskStatus.CANCELLED}
-    assert [each["laddr"].rpartition(":")[2] for each in listeners] == [server.tls_url.split(":")[2].removesuffix("/0")]
+    assert [server.is_encrypted(each) for each in listeners] == [True]
 
 
 async def test_tls_is_an_option_too(server, files, open_roles):

@@ -280,9 +280,9 @@ def _as_keys(values: Iterable[Any] | None) -> Any:
 def result_values(record: ResultRecord) -> tuple[bytes, bytes, Any]:
     """Return what the scripts take of a result: its run and its outcome, packed as they are stored, and its ttl."""
     ttl_ms = _or_false(record.ttl_ms)
-    run = pack(record.seq) + pack(record.epoch)
     outcome = (record.codec, _or_false(record.value), _or_false(record.error), False, ttl_ms)
-    return run, b"".join(map(pack, outcome)), ttl_ms
+    # Without their first byte, which says how many they are: they become parts of a longer list.
+    return pack((record.seq, record.epoch))[1:], pack(outcome)[1:], ttl_ms
 
 
 def result_from(task_id: str, values: Sequence[Any]) -> ResultRecord:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from omniq.models.config import Role
 from omniq.models.record import Completion, Failure, Grant, Release, TaskBody, TaskFilter, Token
 from omniq.models.schedule import Schedule, ScheduleKind
 from omniq.models.status import TaskStatus, TaskView
@@ -223,7 +224,7 @@ async def schedulers_that_differ(trial: Trial) -> None:
             stepped = _HOUR if turn in range(40, 60) else 0
             stores, ahead = rng.choice(schedulers)
             now = _START + turn * 10_000 + ahead - stepped
-            times = await _fire(stores, now, interval, joined=trial.mode is Mode.JOINED)
+            times = await _fire(stores, now, interval)
             assert all(time <= now for time in times)
             assert not stepped or not times, f"fired {times} at {now}, which is an hour ago"
             idle += bool(stepped)
@@ -236,7 +237,7 @@ async def schedulers_that_differ(trial: Trial) -> None:
     trial.evidence.update(fired=len(fired), idle=idle)
 
 
-async def _fire(stores: Stores, now: int, interval: int, *, joined: bool) -> list[int]:
+async def _fire(stores: Stores, now: int, interval: int) -> list[int]:
     """Do what a scheduler does, with another that was as fast: fire everything that is due, one after the other."""
     fired: list[int] = []
     while due := await stores.schedules.due(now=now):
@@ -244,7 +245,7 @@ async def _fire(stores: Stores, now: int, interval: int, *, joined: bool) -> lis
         at = schedule.next_run or 0
         step = Advance(id="s", expected_version=schedule.version, next_run=at + interval, last_run=at, fired=1)
         task = spec(f"s@{at}", pinned=True)
-        if joined:
+        if Role.SCHEDULE_STORAGE in stores.joined:
             assert await stores.task_queue.fire([task], step, now=now) is not None
             assert await stores.task_queue.fire([task], step, now=now) is None
         else:

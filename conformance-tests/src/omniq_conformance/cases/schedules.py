@@ -88,7 +88,7 @@ async def _fire(stores: Stores, schedule: Schedule, times: Sequence[int], follow
         last_run=times[-1] if times else None,
         fired=len(times),
     )
-    if stores.joined:
+    if Role.SCHEDULE_STORAGE in stores.joined:
         return await stores.task_queue.fire(specs, move, now=now) is not None
     await stores.task_queue.enqueue(specs, now=now)
     return await stores.schedules.advance([move]) == [True]

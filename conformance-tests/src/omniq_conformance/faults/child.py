@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PATIENCE", "main"]
 
-PATIENCE = 20
+PATIENCE = 40
 """After so many seconds a child that has not ended is killed by SIGALRM."""
 
 

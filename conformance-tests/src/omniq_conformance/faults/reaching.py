@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from omniq.models.config import Role
 from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Scope
 from omniq_conformance.faults.addresses import address_of, parts_of
 from omniq_conformance.outcomes import UnsupportedError, UnverifiedError
 from omniq_conformance.roles import absence
-from omniq_conformance.space import Space
+from omniq_conformance.space import Mode, Space
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from omniq.models.config import Role
     from omniq_conformance.faults.proxy import Proxy
     from omniq_conformance.registry import Trial
     from omniq_conformance.servers import Server
@@ -28,6 +28,7 @@ def without(trial: Trial, stores: Stores) -> frozenset[Role]:
     """Return the roles beside the queue that are not there, and note them: a scenario leaves them out.
 
     Raises:
+        UnsupportedError: The mode has a queue that fires schedules in one step, and this one has not joined them.
         UnverifiedError: The backend offers one of them, or nobody knows whether it does.
         DivergenceError: One is not refused as it has to be.
     """
@@ -37,6 +38,8 @@ def without(trial: Trial, stores: Stores) -> frozenset[Role]:
             raise why
     if stores.absent:
         trial.evidence["without"] = ", ".join(sorted(stores.absent))
+    if trial.mode is Mode.JOINED and Role.SCHEDULE_STORAGE not in stores.absent:
+        stores.require_joined(Role.SCHEDULE_STORAGE)
     return stores.absent
 
 

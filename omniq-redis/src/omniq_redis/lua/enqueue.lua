@@ -21,7 +21,7 @@ local function create_alike(name, priority, rest, ids, given)
     if index[id] then
       replies[#replies + 1] = id
     else
-      local s, packed_id, marks = new_seq(), cmsgpack.pack(id), ''
+      local s, packed_id, marks = new_seq(), text_heads[#id] .. id, ''
       local packed = EVENT .. packed_id .. cmsgpack.pack(last_seq) .. event_end
       if EVENTS_JOINED then
         marks = ';1=' .. call('XADD', LOG, '*', 'e', packed)
@@ -31,7 +31,7 @@ local function create_alike(name, priority, rest, ids, given)
         entries[#entries + 1] = packed
         unacknowledged[s] = 1
       end
-      raw[s] = HEADER .. packed_id .. FRESH .. cmsgpack.pack(marks) .. AT .. rest
+      raw[s] = HEADER .. packed_id .. FRESH .. text_heads[#marks] .. marks .. AT .. rest
       bodies[s], heads[s], index[id] = given[i], nil, s
       local n = #new_ids
       new_ids[n + 1] = id

@@ -54,6 +54,30 @@ end
 -- they are to be written.
 local heads, saved, raw = {}, {}, {}
 
+-- Values that many tasks of a batch have, packed; others, such as ids, are not to be looked up here.
+local FEW = {[false] = '\194', [0] = '\0', '\1', '\2', '\3', '\4', '\5', '\6'}
+local packed_of = setmetatable(FEW, {__index = function(known, value)
+  local packed = cmsgpack.pack(value)
+  known[value] = packed
+  return packed
+end})
+
+-- What comes before a text of so many bytes.
+local text_heads = setmetatable({}, {__index = function(known, size)
+  local packed
+  if size < 32 then
+    packed = string.char(160 + size)
+  elseif size < 256 then
+    packed = '\217' .. string.char(size)
+  elseif size < 65536 then
+    packed = struct.pack('>BH', 218, size)
+  else
+    packed = struct.pack('>BI4', 219, size)
+  end
+  known[size] = packed
+  return packed
+end})
+
 -- Rests by how they are packed, each with its fields where a head has them, and the metatable of those heads.
 local rests = {}
 local HEADER = '\220\0\26' -- of a list of 26
@@ -89,10 +113,11 @@ local function unpacked(packed)
 end
 
 local function packed_head(h)
-  return HEADER .. cmsgpack.pack(
-    h[ID], h[STATE], h[VERSION], h[EPOCH], h[ATTEMPTS], h[NONCE], h[READY], h[WORKER], h[CANCEL], h[STARTED_AT],
-    h[FINISHED], h[ERROR], h[MARKS], h[ENQUEUED_AT]
-  ) .. getmetatable(h).packed
+  local id, marks = h[ID], h[MARKS]
+  return HEADER .. text_heads[#id] .. id .. packed_of[h[STATE]] .. packed_of[h[VERSION]] .. packed_of[h[EPOCH]]
+    .. packed_of[h[ATTEMPTS]] .. packed_of[h[NONCE]] .. packed_of[h[READY]] .. packed_of[h[WORKER]]
+    .. packed_of[h[CANCEL]] .. packed_of[h[STARTED_AT]] .. packed_of[h[FINISHED]] .. packed_of[h[ERROR]]
+    .. text_heads[#marks] .. marks .. packed_of[h[ENQUEUED_AT]] .. getmetatable(h).packed
 end
 
 local function fetch(seqs)
@@ -231,10 +256,11 @@ end
 
 -- What a worker is given of a task, packed.
 local function grant(s, h, lease_until, body)
-  return '\157' .. cmsgpack.pack( -- a list of 13
-    h[ID], tonumber(s), h[EPOCH], h[ATTEMPTS], h[MAX_ATTEMPTS], h[QUEUE], h[PRIORITY], h[ENQUEUED_AT], h[READY],
-    lease_until, h[SERIES], h[NOMINAL], body
-  )
+  local id = h[ID]
+  return '\157' .. text_heads[#id] .. id .. cmsgpack.pack(tonumber(s)) .. packed_of[h[EPOCH]] -- a list of 13
+    .. packed_of[h[ATTEMPTS]] .. packed_of[h[MAX_ATTEMPTS]] .. packed_of[h[QUEUE]] .. packed_of[h[PRIORITY]]
+    .. packed_of[h[ENQUEUED_AT]] .. packed_of[h[READY]] .. packed_of[lease_until] .. packed_of[h[SERIES]]
+    .. packed_of[h[NOMINAL]] .. (body and text_heads[#body] .. body or packed_of[false])
 end
 
 -- A list, packed, of at most 65535 things that are packed already.

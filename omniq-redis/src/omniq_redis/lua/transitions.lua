@@ -60,10 +60,11 @@ end
 
 local function note(s, h, kind, worker, text, duration)
   local state = h[STATE]
-  write_event(s, h, '\157' .. cmsgpack.pack( -- a list of 13
-    h[ID], tonumber(s), h[VERSION], kind, now, h[QUEUE], state, h[ATTEMPTS], h[EPOCH],
-    state == PENDING and h[READY], worker, text, duration
-  ))
+  local id = h[ID]
+  write_event(s, h, '\157' .. text_heads[#id] .. id .. cmsgpack.pack(tonumber(s)) -- a list of 13
+    .. packed_of[h[VERSION]] .. packed_of[kind] .. packed_of[now] .. packed_of[h[QUEUE]] .. packed_of[state]
+    .. packed_of[h[ATTEMPTS]] .. packed_of[h[EPOCH]] .. packed_of[state == PENDING and h[READY]]
+    .. packed_of[worker] .. packed_of[text] .. packed_of[duration])
 end
 
 -- Moves a task into a state and notes the event. The caller has set whatever else the transition changes.
