@@ -13,7 +13,7 @@ class Hasty(SQLiteHarness):
     """Takes for granted that nobody else makes the same store."""
 
     async def open(self, namespace):
-        self._folder(namespace).mkdir(exist_ok=False)
+        self.folder(namespace).mkdir(exist_ok=False)
         return await super().open(namespace)
 
 
@@ -21,7 +21,7 @@ class Fragile(SQLiteHarness):
     """Refuses a store whose opening was interrupted."""
 
     async def open(self, namespace):
-        mark = self._folder(namespace) / "opening"
+        mark = self.folder(namespace) / "opening"
         if mark.exists():
             raise StorageError("The store is half open.")
         mark.parent.mkdir(exist_ok=True)

@@ -58,13 +58,19 @@ needs_strace = pytest.mark.skipif(not traced(), reason="processes cannot be trac
         ("OQ-X-0301-joined", "results_apart", "result"),
         ("OQ-X-0303", "errors_swallowed", "faults"),
         ("OQ-X-0303", "dead_after_an_error", "could not be used any more"),
-        ("OQ-X-0306", "checked_in_pieces", "another program"),
         ("OQ-X-0305", "watches_the_file", "slept through"),
     ],
 )
 def test_broken_system_calls_are_found(id, bug, told):
     found = outcome(id, bug)
     assert (found.status, told in found.reason) == (Status.FAIL, True), found
+
+
+@needs_strace
+def test_a_race_of_openings_is_found():
+    """It is won in nearly every run; a machine that is busy with something else may be lucky a few times."""
+    reasons = (outcome("OQ-X-0306", "checked_in_pieces").reason for _ in range(8))
+    assert any("another program" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class Shop:
         return [states[task_id] for task_id in ids]
 
 
-async def until(condition, timeout=10.0):
+async def until(condition, timeout=30.0):
     """Wait until a condition, plain or async, holds."""
     give_up_at = time.monotonic() + timeout
     while True:

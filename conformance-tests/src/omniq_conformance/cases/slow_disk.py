@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _RUNS = "omniq_conformance.faults.slow"
-_HANDLES = 12
+_HANDLES = 8
+_APART = (0.001, 0.002, 0.004)
+"""Seconds between the beginnings of the openings, so that one looks while another is in the middle of making it."""
 
 
 @case("OQ-X-0305")
@@ -40,12 +42,14 @@ async def slow_writes(trial: Trial) -> None:
 async def slow_openings(trial: Trial) -> None:
     """Where every read takes long, several may open a new namespace at once."""
     with await _slowed(trial, ("pread64",), 3000) as server:
-        async with trial.space() as space:
-            lines = await asyncio.to_thread(server.run, space, f"{_RUNS}:open_at_once", {"handles": _HANDLES})
-    trial.evidence["openings"] = _HANDLES
-    refused = [line[1] for line in lines if line[0] == "refused"]
-    if refused:
-        raise DivergenceError(f"Opening a new namespace {_HANDLES} times at once failed: {'; '.join(refused)}")
+        for number, apart in enumerate(_APART, 1):
+            order = {"handles": _HANDLES, "apart": apart}
+            async with trial.space() as space:
+                lines = await asyncio.to_thread(server.run, space, f"{_RUNS}:open_at_once", order)
+            trial.evidence["openings"] = number * _HANDLES
+            refused = [line[1] for line in lines if line[0] == "refused"]
+            if refused:
+                raise DivergenceError(f"Opening a new namespace {_HANDLES} times at once failed: {'; '.join(refused)}")
 
 
 async def _slowed(trial: Trial, calls: Sequence[str], longer: int) -> ForkServer:

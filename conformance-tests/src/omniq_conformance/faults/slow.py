@@ -25,13 +25,20 @@ _APART = 0.0013
 """Between the beginnings of waits, in seconds, so that they look at different moments."""
 
 
-async def open_at_once(space: Space, ledger: Ledger, handles: int) -> None:
-    """Open a new namespace by several handles at once, and use each; note `used` or `refused` and why."""
-    await asyncio.gather(*(_open(space, ledger, number) for number in range(handles)))
+async def open_at_once(space: Space, ledger: Ledger, handles: int, apart: float) -> None:
+    """Open a new namespace by several handles at once, and use each; note `used` or `refused` and why.
+
+    Args:
+        space: It.
+        ledger: Where to note it.
+        handles: How many.
+        apart: Seconds between the beginnings of two openings.
+    """
+    await asyncio.gather(*(_open(space, ledger, number, number * apart) for number in range(handles)))
 
 
-async def _open(space: Space, ledger: Ledger, number: int) -> None:
-    await asyncio.sleep(number * _APART)
+async def _open(space: Space, ledger: Ledger, number: int, after: float) -> None:
+    await asyncio.sleep(after)
     try:
         stores = await space.harness.open(space.name)
     except Exception as error:  # noqa: BLE001 - whatever it is, it decides the verdict
