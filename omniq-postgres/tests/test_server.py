@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 
 import asyncpg
@@ -153,6 +154,9 @@ async def test_without_migrations_a_new_schema_is_refused(url, open_roles, conne
         await roles.queue.enqueue([spec("t")])
     again = await asyncio.to_thread(CliRunner().invoke, cli, ["migrate", "--url", url, "--schema", schema])
     assert again.output == f"The schema {schema} has format 1 already.\n"
+    options = ["migrate", "--url", url, "--schema", schema, "--json"]
+    answer = await asyncio.to_thread(CliRunner().invoke, cli, options)
+    assert json.loads(answer.output) == {"schema": schema, "format": 1, "migrated_from": 1}
 
 
 async def test_a_schema_of_something_else_is_refused(url, open_roles, connection):

@@ -53,8 +53,8 @@ def test_a_damaged_store_is_an_error(findings, folder, answer):
 
 
 def test_what_is_wrong_with_the_configuration_is_a_finding(findings, monkeypatch):
-    found = findings("--backend", "postgres", code=1)[1]
-    assert "Unsupported task queue backend: postgres" in found["configuration", "error"]["message"]
+    found = findings("--backend", "kafka", code=1)[1]
+    assert "Unsupported task queue backend: kafka" in found["configuration", "error"]["message"]
     assert ("omniq-core", "ok") in found
     monkeypatch.setenv("OMNIQ_DEFAULT_TTL", "soon")
     assert "OMNIQ_DEFAULT_TTL" in findings(code=1)[1]["configuration", "error"]["message"]

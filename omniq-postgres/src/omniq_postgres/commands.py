@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 from omniq.storage.hookspecs import hookimpl
@@ -23,10 +24,30 @@ def omniq_register_commands(cli: Any) -> None:
     @click.option(
         "--url", envvar="OMNIQ_TASK_QUEUE_URL", default="postgresql://localhost:5432/omniq", help="The database."
     )
-    @click.option("--schema", help="The option `schema` of the backend; else the project's name decides.")
-    @click.option("--project", envvar="OMNIQ_PROJECT_NAME", default="omniq", help="The name of the project.")
-    @click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
-    def migrate_command(url: str, schema: str | None, project: str, *, sql: bool) -> None:
+    @click.option(
+        "--schema",
+        envvar="OMNIQ_MIGRATE_SCHEMA",
+        show_envvar=True,
+        help="The option `schema` of the backend; else the project's name decides.",
+    )
+    @click.option(
+        "--project",
+        envvar="OMNIQ_PROJECT_NAME",
+        show_envvar=True,
+        default="omniq",
+        help="The name of the project.",
+    )
+    @click.option(
+        "--sql",
+        is_flag=True,
+        envvar="OMNIQ_MIGRATE_SQL",
+        show_envvar=True,
+        help="Print the statements instead of running them.",
+    )
+    @click.option(
+        "--json", "as_json", is_flag=True, envvar="OMNIQ_JSON", show_envvar=True, help="Print JSON and nothing else."
+    )
+    def migrate_command(url: str, schema: str | None, project: str, *, sql: bool, as_json: bool) -> None:
         """Bring the schema of a PostgreSQL store to the format of this version.
 
         Everything happens in one transaction, and running it twice, or at several places at once, is harmless. With
@@ -40,11 +61,13 @@ def omniq_register_commands(cli: Any) -> None:
         options = PostgresOptions.read(config)
         name = options.schema or schema_of(project)
         if sql:
-            click.echo(f"BEGIN;\n{script(name)}\nCOMMIT;")
+            statements = f"BEGIN;\n{script(name)}\nCOMMIT;"
+            click.echo(json.dumps({"schema": name, "sql": statements}) if as_json else statements)
             return
         before = asyncio.run(_migrate(options, name))
         done = f"migrated from format {before} to {FORMAT}" if before < FORMAT else f"has format {FORMAT} already"
-        click.echo(f"The schema {name} {done}.")
+        told = {"schema": name, "format": FORMAT, "migrated_from": before}
+        click.echo(json.dumps(told) if as_json else f"The schema {name} {done}.")
 
 
 async def _migrate(options: Any, schema: str) -> int:
