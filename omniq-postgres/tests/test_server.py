@@ -30,12 +30,18 @@ async def claim(queue, limit=100, lease_ms=30_000):
 async def work(queue, wanted, seen):
     """Claim and complete until as many tasks as wanted were seen, whatever becomes of the server."""
     while len(seen) < wanted:
+        grants = await answered(lambda: claim(queue, 10, lease_ms=300))
+        items = [Completion(grant.id, grant.token) for grant in grants]
+        replies = await answered(lambda items=items: queue.complete(items))  # it may be done, and the reply lost
+        seen |= {item.id for item, reply in zip(items, replies, strict=True) if reply in {"ok", "already"}}
+        if not grants:
+            await asyncio.sleep(0.05)
+
+
+async def answered(call):
+    while True:
         try:
-            grants = await claim(queue, 10, lease_ms=300)
-            replies = await queue.complete([Completion(grant.id, grant.token) for grant in grants])
-            seen |= {grant.id for grant, reply in zip(grants, replies, strict=True) if reply in {"ok", "already"}}
-            if not grants:
-                await asyncio.sleep(0.05)
+            return await call()
         except StorageError:
             await asyncio.sleep(0.05)
 
