@@ -50,7 +50,7 @@ async def answered(call):
 async def test_workers_go_on_when_the_server_restarts_under_load(own_server, open_roles):
     async with open_roles(own_server.url, max_connections=4) as roles:
         ids = {f"t{number}" for number in range(300)}
-        await roles.queue.enqueue([spec(task_id) for task_id in sorted(ids)])
+        await roles.queue.enqueue([spec(task_id, max_attempts=100) for task_id in sorted(ids)])
         seen = set()
         workers = [asyncio.create_task(work(roles.queue, len(ids), seen)) for _ in range(6)]
         for _ in range(2):
