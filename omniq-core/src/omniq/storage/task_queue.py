@@ -157,7 +157,11 @@ class TaskQueue(Storage):
 
     @abstractmethod
     async def held(self, worker: str, claim_id: str) -> builtins.list[Grant]:
-        """Return the grants that are still RUNNING under this worker and claim, in claim order."""
+        """Return the grants that are still RUNNING under this worker and claim, in claim order.
+
+        A claim of this handle that was cancelled before this call is over when it answers: only what a network still
+        carries may be granted later, and comes back when its lease ends.
+        """
 
     @abstractmethod
     async def heartbeat(
