@@ -1,0 +1,270 @@
+"""What follows the log of a local store: files for people, the disk, checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from omniq.errors import StoreFormatError
+from omniq_file.formats import load_body
+from omniq_file.locks import FileLock
+from omniq_file.machine.stored import UNREADABLE, StoredBody, StoredResult, copy_task
+from omniq_file.machine.transaction import fold, whole
+from omniq_file.machine.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from omniq.models.record import TaskBody, TaskRecord
+    from omniq.models.result import ResultRecord
+    from omniq_file.engine import Engine
+    from omniq_file.formats import Format
+    from omniq_file.local import LocalMedium
+    from omniq_file.machine.transaction import Transaction
+    from omniq_file.medium import Medium
+    from omniq_file.projection import Projection
+    from omniq_file.segments import Segments
+
+__all__ = ["Compacting", "Projecting", "Syncing", "filled_body", "checkpoint_pages", "filled_result", "state_before"]
+
+_SLICE = 200
+_OTHERS = 2.0
+"""Seconds that the process which appended an entry has to show it, before others do."""
+_SYNC = 1.0
+_SMALLEST = 8 << 20
+_GROWTH = 2
+
+Shown = tuple[str, "TaskRecord | None", "ResultRecord | None"]
+
+
+class Projecting:
+    """Writes the files for people.
+
+    Args:
+        engine: Knows what there is.
+        projection: The files.
+    """
+
+    def __init__(self, engine: Engine, projection: Projection) -> None:
+        self._engine = engine
+        self._projection = projection
+        self._is_lost = False
+        self.lock = projection.lock
+
+    def close(self) -> None:
+        """Let everything go."""
+        self._projection.close()
+
+    def run(self, *, closing: bool) -> float | None:
+        """Show everything that is not shown yet."""
+        del closing
+        if self._has_news():
+            with self.lock.hold():
+                self.catch_up()
+        return None
+
+    def _has_news(self) -> bool:
+        is_dirty, base = self._engine.ask(lambda tx: (bool(tx.view.dirty), self._engine.base))
+        return is_dirty or self._is_lost or max(self._projection.reached(), 1) < base
+
+    def catch_up(self) -> None:
+        """Show what is not shown yet; under the lock."""
+        reached = self._projection.begin()
+        lost, self._is_lost = self._is_lost, True  # unless all of what follows succeeds
+        if lost or max(reached, 1) < self._engine.ask(lambda _: self._engine.base):
+            self._show_everything()
+        else:
+            self._show_changes(reached)
+        self._is_lost = False
+
+    def _show_changes(self, reached: int) -> None:
+        more = True
+        while more:
+            position, page, more = self._engine.ask(lambda tx: _dirty(self._engine, tx, reached))
+            for shown in page:
+                self._projection.show(*self._filled(shown))
+        if position > reached:
+            self._projection.end(position)
+
+    def _show_everything(self) -> list[str]:
+        first, after, more = 0, "", True
+        while more:
+            position, page, more = self._engine.ask(lambda tx, after=after: _everything(self._engine, tx, after))  # type: ignore[misc]
+            first = first or position
+            for shown in page:
+                self._projection.show(*self._filled(shown))
+                after = shown[0]
+        ids, results = self._engine.ask(lambda tx: (set(tx.view.tasks), _lonely(tx.view)))
+        strays = self._projection.strays(ids, results)
+        self._projection.end(first)
+        return strays
+
+    def _filled(self, shown: Shown) -> Shown:
+        task_id, task, result = shown
+        if task is not None:
+            task.body = filled_body(self._engine.medium, self._engine.format, task.body)
+        return task_id, task, None if result is None else filled_result(self._engine.medium, self._engine.format, result)
+
+
+def _dirty(engine: Engine, tx: Transaction, reached: int) -> tuple[int, list[Shown], bool]:
+    """Return some of what changed since, which then counts as shown."""
+    view = tx.view
+    page: list[Shown] = []
+    while view.dirty and len(page) < _SLICE:
+        task_id = next(iter(view.dirty))
+        entry = view.dirty.pop(task_id)
+        if entry >= reached:
+            page.append(_shown(view, task_id))
+    return engine.medium.position, page, bool(view.dirty)
+
+
+def _everything(engine: Engine, tx: Transaction, after: str) -> tuple[int, list[Shown], bool]:
+    """Return a page of all there is, by id."""
+    view = tx.view
+    ids = sorted(each for each in view.tasks.keys() | view.results.by_id.keys() if each > after)
+    return engine.medium.position, [_shown(view, each) for each in ids[:_SLICE]], len(ids) > _SLICE
+
+
+def _shown(view: View, task_id: str) -> Shown:
+    task = view.tasks.get(task_id)
+    return task_id, None if task is None else copy_task(task), view.results.by_id.get(task_id)
+
+
+def _lonely(view: View) -> set[str]:
+    """Return the ids of outcomes whose task is not here."""
+    return view.results.by_id.keys() - view.tasks.keys()
+
+
+def filled_body(medium: Medium, format: Format, body: TaskBody) -> TaskBody:
+    """Return a body with what is in its blob, or `UNREADABLE`."""
+    if type(body) is not StoredBody:
+        return body
+    (data,) = medium.read_blobs([body.blob])
+    with contextlib.suppress(StoreFormatError):
+        if data is not None:
+            return load_body(format, data, body)
+    return UNREADABLE
+
+
+def filled_result(medium: Medium, format: Format, result: ResultRecord) -> ResultRecord:
+    """Return an outcome with what is in its blob."""
+    if type(result) is not StoredResult:
+        return result
+    (data,) = medium.read_blobs([result.blob])
+    with contextlib.suppress(StoreFormatError):
+        if data is not None:
+            return result.whole(format.read_value(data))
+    return result.whole(None)
+
+
+class Syncing:
+    """Waits for the disk once a second where anything was written.
+
+    Args:
+        engine: Knows how far the log is.
+        medium: Has the segment.
+    """
+
+    def __init__(self, engine: Engine, medium: LocalMedium) -> None:
+        self._engine = engine
+        self._medium = medium
+        self._synced = medium.position
+        self._at = 0.0
+
+    def close(self) -> None:
+        """Let nothing go: there is nothing."""
+
+    def run(self, *, closing: bool) -> float | None:
+        """Wait for the disk if the last time is long ago."""
+        position = self._medium.position
+        if position == self._synced:
+            return None
+        left = self._at + _SYNC - time.monotonic()
+        if left > 0 and not closing:
+            return left
+        self._at = time.monotonic()
+        descriptor = self._engine.ask(lambda _: os.dup(self._medium.segments.descriptor))
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._synced = position
+        return None
+
+
+class Compacting:
+    """Writes a checkpoint when the log has grown, and removes what that makes needless.
+
+    It folds the sealed segments anew from the disk, beside the engine, which goes on meanwhile.
+
+    Args:
+        engine: Changes the segment.
+        medium: Has the segments.
+        projecting: Has shown everything before older segments go.
+    """
+
+    def __init__(self, engine: Engine, medium: LocalMedium, projecting: Projecting) -> None:
+        self._engine = engine
+        self._medium = medium
+        self._projecting = projecting
+        self._lock = FileLock(medium.folder / "compaction.lock")
+
+    def close(self) -> None:
+        """Let everything go."""
+        self._lock.close()
+
+    def run(self, *, closing: bool) -> float | None:
+        """Write a checkpoint if that is worth it."""
+        if closing or not self._is_worth():
+            return None
+        self.compact(needed=False)
+        return None
+
+    def compact(self, *, needed: bool = True) -> int:
+        """Write a checkpoint, and return the number of the first entry behind it; 0 if there was no need to.
+
+        Args:
+            needed: Whether to do so even if the log is short.
+        """
+        if not self._lock.acquire_now():
+            return 0  # another process is at it
+        try:
+            number = self._engine.ask(lambda _: self._rotate(needed=needed), writes=True)
+            if number:
+                view = state_before(self._medium.segments, self._engine.format, number)
+                with self._projecting.lock.hold():
+                    self._projecting.catch_up()
+                self._medium.segments.write_checkpoint(number, checkpoint_pages(view, number, self._engine.format))
+                self._medium.segments.remove_before(number)
+            return number
+        finally:
+            self._lock.release()
+
+    def _is_worth(self) -> bool:
+        segments = self._medium.segments
+        return segments.size > _SMALLEST and segments.size > _GROWTH * segments.checkpoint_size()
+
+    def _rotate(self, *, needed: bool) -> int:
+        return self._medium.segments.rotate() if needed or self._is_worth() else 0
+
+
+def checkpoint_pages(view: View, number: int, format: Format) -> Iterator[bytes]:
+    """Yield what a checkpoint before an entry consists of."""
+    for effects in whole(view):
+        yield format.dump({"n": number, "at": view.clock, "do": effects})
+
+
+def state_before(segments: Segments, format: Format, number: int) -> View:
+    """Fold what is on the disk before an entry, which begins a segment.
+
+    Raises:
+        StoreFormatError: It is damaged.
+    """
+    view = View()
+    for payload in segments.history(number):
+        entry = format.load(payload)
+        view.clock = max(view.clock, entry["at"])
+        fold(view, entry["do"], format)
+    return view

@@ -1,0 +1,134 @@
+"""The other thread of a store in this process: what may happen a little later than the answer.
+
+It writes the files for people, waits for the disk where `fsync` is `batch`, removes blobs that nobody needs, and
+writes checkpoints.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from omniq.errors import OmniQError, StoreClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from omniq_file.medium import Medium
+
+__all__ = ["Chore", "Keeper"]
+
+_log = logging.getLogger("omniq_file")
+
+_QUIET = 0.004
+_BUSY = 1.0
+_RETRY = 1.0
+
+
+class Chore(Protocol):
+    """Something that follows the log."""
+
+    def run(self, *, closing: bool) -> float | None:
+        """Do what is to be done now; return after how many seconds there is more to do, None if there is nothing."""
+
+    def close(self) -> None:
+        """Let everything go."""
+
+
+class Keeper:
+    """Runs chores when the log has been quiet for a moment, and once a second while it is not.
+
+    Args:
+        medium: Where blobs are.
+        chores: Makes the chores, in the thread that runs them.
+        on_end: Called when everything is done.
+    """
+
+    def __init__(self, medium: Medium, chores: Callable[[], list[Chore]], on_end: Callable[[], None]) -> None:
+        self._medium = medium
+        self._make_chores = chores
+        self._on_end = on_end
+        self._changed = threading.Condition()
+        self._entries = 0
+        self._blobs: list[str] = []
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=f"omniq-file-keeper-{medium.shown}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def note_entry(self) -> None:
+        """Take note of an entry; from any thread."""
+        self._entries += 1
+        if self._entries & 31 == 1 or not self._is_awake:
+            with self._changed:
+                self._changed.notify()
+
+    _is_awake = False
+
+    def drop(self, blobs: Iterable[str]) -> None:
+        """Have blobs removed; from any thread."""
+        with self._changed:
+            self._blobs += blobs
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Do what is left and end."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        chores: list[Chore] = []
+        try:
+            chores = self._make_chores()
+        except StoreClosedError:
+            pass  # it could not be opened
+        except (OSError, OmniQError) as error:
+            _log.warning("%s: the files for people cannot be written: %s", self._medium.shown, error)
+        try:
+            self._work(chores)
+        finally:
+            for chore in chores:
+                chore.close()
+            self._on_end()
+
+    def _work(self, chores: list[Chore]) -> None:
+        delay: float | None = 0.0
+        seen = -1
+        while True:
+            with self._changed:
+                self._is_awake = False
+                if not self._stopping and self._entries == seen and not self._blobs and delay != 0.0:
+                    self._changed.wait(delay)
+                self._is_awake = True
+            closing = self._stopping
+            if not closing and self._entries != seen:
+                self._wait_for_quiet()
+            seen = self._entries
+            blobs, self._blobs = self._blobs, []
+            self._medium.remove_blobs(blobs)
+            delays = [self._attempt(chore, closing=closing) for chore in chores]
+            delay = min((each for each in delays if each is not None), default=None)
+            if closing:
+                return
+
+    def _attempt(self, chore: Chore, *, closing: bool) -> float | None:
+        try:
+            return chore.run(closing=closing)
+        except StoreClosedError:
+            return None
+        except (OSError, OmniQError) as error:
+            _log.warning("%s: %s; it is tried again", self._medium.shown, error)
+            return _RETRY
+
+    def _wait_for_quiet(self) -> None:
+        deadline = time.monotonic() + _BUSY
+        while time.monotonic() < deadline and not self._stopping:
+            before = self._entries
+            time.sleep(_QUIET)
+            if self._entries == before:
+                return
