@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 from omniq.errors import StoreFormatError
-from omniq_file.formats import load_body
 from omniq_file.locks import FileLock
 from omniq_file.machine.stored import UNREADABLE, StoredBody, StoredResult, copy_task
 from omniq_file.machine.transaction import fold, whole
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Compacting", "Projecting", "Syncing", "filled_body", "checkpoint_pages", "filled_result", "state_before"]
 
 _SLICE = 200
+_LARGEST = 64 * 1024
 _OTHERS = 2.0
 """Seconds that the process which appended an entry has to show it, before others do."""
 _SYNC = 1.0
@@ -138,25 +138,25 @@ def _lonely(view: View) -> set[str]:
 
 
 def filled_body(medium: Medium, format: Format, body: TaskBody) -> TaskBody:
-    """Return a body with what is in its blob, or `UNREADABLE`."""
-    if type(body) is not StoredBody:
+    """Return a body with what is in its blob; what is too large to be shown stays there."""
+    if type(body) is not StoredBody or body.size > _LARGEST:
         return body
     (data,) = medium.read_blobs([body.blob])
     with contextlib.suppress(StoreFormatError):
         if data is not None:
-            return load_body(format, data, body)
+            return format.load_body(data, body)
     return UNREADABLE
 
 
 def filled_result(medium: Medium, format: Format, result: ResultRecord) -> ResultRecord:
-    """Return an outcome with what is in its blob."""
-    if type(result) is not StoredResult:
+    """Return an outcome with what is in its blob; what is too large to be shown stays there."""
+    if type(result) is not StoredResult or result.size > _LARGEST:
         return result
     (data,) = medium.read_blobs([result.blob])
     with contextlib.suppress(StoreFormatError):
         if data is not None:
             return result.whole(format.read_value(data))
-    return result.whole(None)
+    return result
 
 
 class Syncing:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from omniq.models.status import TaskStatus
+from omniq_file.machine.stored import StoredBody, StoredResult
 
 if TYPE_CHECKING:
     from omniq.models.record import TaskRecord
@@ -25,8 +26,8 @@ def task_document(task: TaskRecord, result: ResultRecord | None) -> dict[str, An
     return {
         "id": task.id,
         "func_path": body.func,
-        "args": _value(body.codec, body.args),
-        "kwargs": _value(body.codec, body.kwargs),
+        "args": _in_blob(body) if type(body) is StoredBody else _value(body.codec, body.args),
+        "kwargs": _in_blob(body) if type(body) is StoredBody else _value(body.codec, body.kwargs),
         "status": state.value,
         "attempts": task.attempts,
         "max_retries": task.max_attempts - 1,
@@ -37,7 +38,7 @@ def task_document(task: TaskRecord, result: ResultRecord | None) -> dict[str, An
         "started_at": _time(task.started_at),
         "completed_at": ended if state is TaskStatus.COMPLETED else None,
         "failed_at": ended if state is TaskStatus.FAILED else None,
-        "result": None if result is None or result.value is None else _value(result.codec, result.value),
+        "result": None if result is None else _outcome(result),
         "error": task.error,
         "cancelled_at": ended if state is TaskStatus.CANCELLED else None,
         "queue": task.queue,
@@ -62,7 +63,7 @@ def result_document(result: ResultRecord) -> dict[str, Any]:
     return {
         "id": result.id,
         "status": result.status.value,
-        "result": None if result.value is None else _value(result.codec, result.value),
+        "result": _outcome(result),
         "error": result.error,
         "stored_at": _time(result.stored_at),
         "expires_at": _time(result.expires_at),
@@ -75,6 +76,17 @@ def result_document(result: ResultRecord) -> dict[str, Any]:
 def text_of(document: dict[str, Any]) -> bytes:
     """Write a document as JSON."""
     return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _outcome(result: ResultRecord) -> Any:
+    if type(result) is StoredResult:
+        return _in_blob(result)
+    return None if result.value is None else _value(result.codec, result.value)
+
+
+def _in_blob(record: StoredBody | StoredResult) -> dict[str, Any]:
+    """Say where a payload is that is too large to be shown."""
+    return {"codec": record.codec, "bytes": record.size, "file": f"store/blobs/{record.blob[:2]}/{record.blob}"}
 
 
 def _time(at: int | None) -> str | None:

@@ -10,6 +10,7 @@ import os
 import random
 import secrets
 import select
+import socket
 import threading
 import time
 from collections import deque
@@ -85,7 +86,7 @@ class Engine:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._woken = False
-        self._reader, self._writer = os.pipe()
+        self._reader, self._writer = socket.socketpair()
         self._poll = select.poll()
         self._poll.register(self._reader, select.POLLIN)
         self._bells: dict[str, int] = {}
@@ -133,7 +134,7 @@ class Engine:
         """Wake the thread; under the lock, because the pipe may be closed."""
         if not self._woken:
             self._woken = True
-            os.write(self._writer, b"!")
+            self._writer.send(b"!")
 
     def _closed(self) -> StoreClosedError:
         return StoreClosedError(f"The store {self.medium.shown} is closed; open it before using it.")
@@ -165,8 +166,8 @@ class Engine:
     def _let_go(self) -> None:
         with self._lock:
             self._stopping = True
-            os.close(self._reader)
-            os.close(self._writer)
+            self._reader.close()
+            self._writer.close()
         self.medium.close()
         resolve([Outcome(job, None, self._closed()) for job in self._jobs])
         self._jobs.clear()
@@ -175,12 +176,12 @@ class Engine:
         """Wait for jobs or for others' entries, and handle them."""
         if not self._jobs:
             rung = self._poll.poll(self._patience())
-            if any(descriptor != self._reader for descriptor, _ in rung):
+            if any(descriptor != self._reader.fileno() for descriptor, _ in rung):
                 self.medium.heard()
         if self._woken:
             with self._lock:
                 self._woken = False
-                os.read(self._reader, 64)
+                self._reader.recv(64)
         jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), _GROUP))]
         writes = [job for job in jobs if job.writes]
         reads = [job for job in jobs if not job.writes]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from omniq.models.schedule import Schedule
 
-__all__ = ["Format", "JsonFormat", "MsgpackFormat", "PickleFormat", "dump_body", "load_body", "make_format"]
+__all__ = ["Format", "JsonFormat", "MsgpackFormat", "PickleFormat", "make_format"]
 
 _BASE64 = "base64"
 
@@ -57,6 +57,37 @@ class Format(ABC):
     def schedule(self, fields: dict[str, Any], body: Any) -> Schedule:
         """Read a schedule in an entry."""
         return read_schedule(fields, self.body(body))
+
+    def dump_body(self, body: TaskBody) -> bytes:
+        """Write a body as a blob: a line of JSON, then the arguments as they are."""
+        sizes = {"args": len(body.args), "kwargs": len(body.kwargs)}
+        line = json.dumps({"func": body.func, "headers": dict(body.headers), **sizes}, ensure_ascii=False)
+        return line.encode("utf-8", "surrogatepass") + b"\n" + body.args + body.kwargs
+
+    def load_body(self, data: bytes, stored: StoredBody) -> TaskBody:
+        """Read the body of a blob.
+
+        Raises:
+            StoreFormatError: It cannot be read, or is another one.
+        """
+        line, _, rest = data.partition(b"\n")
+        try:
+            fields = json.loads(line.decode("utf-8", "surrogatepass"))
+            size, func, headers = int(fields["args"]), fields["func"], fields["headers"]
+            is_whole = func == stored.func and len(rest) == size + fields["kwargs"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreFormatError(f"The blob {stored.blob} is no body: {error}") from error
+        if not is_whole:
+            raise StoreFormatError(f"The blob {stored.blob} is not the body of {stored.func}.")
+        return TaskBody(
+            func=func,
+            args=rest[:size],
+            kwargs=rest[size:],
+            codec=stored.codec,
+            headers=headers,
+            timeout_ms=stored.timeout_ms,
+            result_ttl_ms=stored.result_ttl_ms,
+        )
 
     def value(self, data: bytes) -> bytes:
         """Write what goes into a blob of its own: the value of an outcome."""
@@ -127,6 +158,12 @@ class PickleFormat(JsonFormat):
     def result(self, data: Any) -> ResultRecord:
         return read_result(cast("dict[str, Any]", self._unpickled(data)))
 
+    def dump_body(self, body: TaskBody) -> bytes:
+        return self._serializer.dumps(super().dump_body(body))
+
+    def load_body(self, data: bytes, stored: StoredBody) -> TaskBody:
+        return super().load_body(cast("bytes", self._verified(data)), stored)
+
     def value(self, data: bytes) -> bytes:
         return self._serializer.dumps(data)
 
@@ -187,27 +224,6 @@ def make_format(name: str, signing_key: str | None = None) -> Format:
             return PickleFormat(signing_key)
         case _:
             raise StoreFormatError(f"The store is written in the format {name!r}, which this version does not know.")
-
-
-def dump_body(format: Format, body: TaskBody) -> bytes:
-    """Write a body as a blob."""
-    return format.dump([body])
-
-
-def load_body(format: Format, data: bytes, stored: StoredBody) -> TaskBody:
-    """Read the body of a blob.
-
-    Raises:
-        StoreFormatError: It cannot be read, or is another one.
-    """
-    try:
-        (found,) = format.load(data)
-        body = format.body(found)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreFormatError(f"The blob {stored.blob} is no body: {error}") from error
-    if type(body) is not TaskBody or body.func != stored.func:
-        raise StoreFormatError(f"The blob {stored.blob} is not the body of {stored.func}.")
-    return body
 
 
 def _exact(value: object) -> object:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from omniq.errors import StoreFormatError
-from omniq_file.formats import dump_body, load_body
 from omniq_file.machine.stored import UNREADABLE, StoredBody, StoredResult
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Outgoing:
             return body
         stored = self._bodies.get(id(body))
         if stored is None:
-            blob = self._add(dump_body(self._engine.format, body))
+            blob = self._add(self._engine.format.dump_body(body))
             stored = self._bodies[id(body)] = StoredBody(
                 func=body.func,
                 args=b"",
@@ -67,6 +66,7 @@ class Outgoing:
                 timeout_ms=body.timeout_ms,
                 result_ttl_ms=body.result_ttl_ms,
                 blob=blob,
+                size=len(body.args) + len(body.kwargs),
             )
         return stored
 
@@ -75,7 +75,8 @@ class Outgoing:
         if record is None or record.value is None or len(record.value) <= LARGEST:
             return record
         fields = attrs.asdict(record, recurse=False)
-        return StoredResult(**{**fields, "value": None}, blob=self._add(self._engine.format.value(record.value)))
+        blob = self._add(self._engine.format.value(record.value))
+        return StoredResult(**{**fields, "value": None}, blob=blob, size=len(record.value))
 
     async def write(self) -> None:
         """Write the blobs."""
@@ -102,7 +103,7 @@ async def bodies_of(engine: Engine, bodies: Iterable[TaskBody]) -> dict[str, Tas
     for body, data in zip(stored.values(), await _read(engine, list(stored)), strict=True):
         try:
             if data is not None:
-                found[body.blob] = load_body(engine.format, data, body)
+                found[body.blob] = engine.format.load_body(data, body)
         except StoreFormatError:
             found[body.blob] = UNREADABLE
     return found

@@ -127,7 +127,9 @@ class FileTaskQueue(FileRole, TaskQueue):
         return [grant for grant in grants if grant.body is not UNREADABLE]
 
     async def held(self, worker: str, claim_id: str) -> builtins.list[Grant]:
-        return await self._filled_grants(await self._ask(lambda tx: reading.held(tx.view, worker, claim_id)))
+        # As if it wrote, so that it comes behind a claim that was given up and is still under way.
+        found = await self._ask(lambda tx: reading.held(tx.view, worker, claim_id), writes=True)
+        return await self._filled_grants(found)
 
     async def heartbeat(
         self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None = None

@@ -37,9 +37,11 @@ class StoredBody(TaskBody):
 
     Attributes:
         blob: The name of the blob.
+        size: How many bytes the payload has.
     """
 
     blob: str
+    size: int = 0
 
 
 @attrs.define(kw_only=True)
@@ -48,9 +50,11 @@ class StoredResult(ResultRecord):
 
     Attributes:
         blob: The name of the blob.
+        size: How many bytes the payload has.
     """
 
     blob: str
+    size: int = 0
 
     def whole(self, value: bytes | None) -> ResultRecord:
         """Return the outcome with its value."""

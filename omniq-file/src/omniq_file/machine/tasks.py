@@ -224,7 +224,11 @@ class Tasks:
                     best = min((head for queue in queues if (head := queue.first(rank)) is not None), default=None)
                 if best is None or best[0] > now:
                     break
-                yield by_seq[best[1]]
+                task = by_seq[best[1]]
+                if transitions.is_expired(task, now):  # there were more than one sweep ends
+                    self._change(task, transitions.expire(task, now))
+                else:
+                    yield task
 
     def _create(self, spec: TaskSpec) -> Enqueued:
         view = self._view
