@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import shutil
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
@@ -20,9 +26,12 @@ if TYPE_CHECKING:
 
     from omniq_file.machine.view import View
 
-__all__ = ["FileHarness", "FileSyncHarness", "MsgpackHarness"]
+__all__ = ["FileHarness", "FileSyncHarness", "MemoryFsHarness", "MsgpackHarness", "S3Harness"]
 
 _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
+_BUCKET = "omniq-conformance"
+_KEYS = {"key": "test", "secret": "test", "client_kwargs": {"region_name": "us-east-1"}}  # moto takes any
+_START = 30.0
 _KEPT = (NAME, "store/log", "store/checkpoints", "store/blobs")
 
 
@@ -78,6 +87,83 @@ class MsgpackHarness(FileHarness):
     """Stores that are written as msgpack."""
 
     options: ClassVar[Mapping[str, Any]] = {"serialization_format": "msgpack"}
+
+
+class MemoryFsHarness(FileHarness):
+    """Stores in the memory of this process, through fsspec."""
+
+    async def open(self, namespace: str) -> OpenedStores:
+        """Return a handle on the store of the namespace."""
+        config = BackendConfig(backend_type="file", url=f"memory://{namespace}", options=self.options)
+        return await open_plugin(plugin, config)
+
+    async def destroy(self, namespace: str) -> None:
+        """Remove the objects."""
+        import fsspec
+
+        fsspec.filesystem("memory").rm(f"/{namespace}", recursive=True)
+
+    async def snapshot(self, namespace: str) -> None:
+        """Return nothing: the store is seen through the backend only."""
+        del namespace
+
+    save, restore, make_newer = Harness.save, Harness.restore, Harness.make_newer
+    golden = None
+
+
+class S3Harness(MemoryFsHarness):
+    """Stores in a bucket of moto's server, which is started in a process of its own."""
+
+    _process: subprocess.Popen[bytes] | None = None
+
+    async def open(self, namespace: str) -> OpenedStores:
+        """Return a handle on the store of the namespace."""
+        options = {"storage_options": {**_KEYS, "endpoint_url": self.url}, "poll_interval": 0.1, **self.options}
+        config = BackendConfig(backend_type="file", url=f"s3://{_BUCKET}/{namespace}", options=options)
+        return await open_plugin(plugin, config)
+
+    async def destroy(self, namespace: str) -> None:
+        """Remove the objects."""
+        import s3fs
+
+        fs = s3fs.S3FileSystem(endpoint_url=self.url, use_listings_cache=False, **_KEYS)
+        with contextlib.suppress(FileNotFoundError):
+            await asyncio.to_thread(fs.rm, f"{_BUCKET}/{namespace}", recursive=True)
+
+    def __enter__(self) -> Self:
+        if self.url is None:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            command = [sys.executable, "-m", "omniq_file.moto_server", str(port)]
+            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+            self.url = f"http://127.0.0.1:{port}"
+            _make_bucket(self.url)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = self.url = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_process": None}
+
+
+def _make_bucket(url: str) -> None:
+    import s3fs
+
+    deadline = time.monotonic() + _START
+    while True:
+        try:
+            s3fs.S3FileSystem(endpoint_url=url, skip_instance_cache=True, **_KEYS).mkdir(_BUCKET)
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def stored_ids(view: View) -> dict[str, list[str]]:

@@ -6,10 +6,11 @@ import errno
 
 from omniq.errors import ConnectionLostError, OmniQError, StorageError
 
-__all__ = ["FAILURES", "mapped"]
+__all__ = ["is_away", "mapped"]
 
 FAILURES = (OSError, EOFError)
-"""What files and fsspec raise."""
+_DRIVERS = frozenset({"aiobotocore", "aiohttp", "botocore", "fsspec"})
+_REFUSALS = (PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 
 _REMEDIES = {
     errno.ENOSPC: "The disk is full: free some space and try again.",
@@ -23,6 +24,17 @@ _REMEDIES = {
 }
 
 
+def is_away(error: BaseException) -> bool:
+    """Tell whether a store could not be reached, or did not answer in time."""
+    if isinstance(error, (ConnectionError, TimeoutError, EOFError)) or _is_drivers(error):
+        return True
+    return isinstance(error, OSError) and not isinstance(error, _REFUSALS) and error.errno in {None, errno.EBUSY}
+
+
+def _is_drivers(error: BaseException) -> bool:
+    return isinstance(error, Exception) and type(error).__module__.partition(".")[0] in _DRIVERS
+
+
 def mapped(error: BaseException, what: str) -> BaseException:
     """Return the OmniQ error for a failure after which certainly nothing was changed; others come back unchanged.
 
@@ -30,12 +42,12 @@ def mapped(error: BaseException, what: str) -> BaseException:
         error: What was raised.
         what: What failed, such as `Writing to /var/lib/omniq`.
     """
-    if isinstance(error, OmniQError) or not isinstance(error, FAILURES):
+    if isinstance(error, OmniQError) or not (isinstance(error, FAILURES) or _is_drivers(error)):
         return error
     code = getattr(error, "errno", None)
-    is_away = isinstance(error, (ConnectionError, TimeoutError, EOFError)) or code is None
-    remedy = _REMEDIES.get(code or 0, "Try again." if is_away else "Nothing was changed.")
-    kind = ConnectionLostError if is_away else StorageError
+    away = is_away(error)
+    remedy = _REMEDIES.get(code or 0, "Try again." if away else "Nothing was changed.")
+    kind = ConnectionLostError if away else StorageError
     found = kind(f"{what} failed: {type(error).__name__}: {error}. {remedy}")
     found.__cause__ = error
     return found
