@@ -30,7 +30,7 @@ __all__ = ["FileHarness", "FileSyncHarness", "MemoryFsHarness", "MsgpackHarness"
 
 _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
 _BUCKET = "omniq-conformance"
-_KEYS = {"key": "test", "secret": "test", "client_kwargs": {"region_name": "us-east-1"}}  # moto takes any
+_KEYS = {"key": "test", "secret": "test"}  # moto takes any
 _START = 30.0
 _KEPT = (NAME, "store/log", "store/checkpoints", "store/blobs")
 

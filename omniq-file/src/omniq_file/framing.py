@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["HEADER", "Scan", "frame", "scan"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["HEADER", "Scan", "frame", "salvage", "scan"]
 
 HEADER = 18
 """Bytes before a payload: `0000012a 1f2e3d4c `."""
@@ -41,6 +44,20 @@ def scan(data: bytes) -> Scan:
         payloads.append(payload)
         offset += HEADER + len(payload) + 1
     return Scan(payloads, offset, is_damaged=False)
+
+
+def salvage(data: bytes) -> Iterator[bytes]:
+    """Yield the whole records of a stretch in which something is damaged."""
+    offset, total = 0, len(data)
+    while offset < total:
+        payload = _record(data, offset)
+        if payload is not None:
+            yield payload
+            offset += HEADER + len(payload) + 1
+            continue
+        offset = data.find(b"\n", offset) + 1
+        if offset == 0:
+            return
 
 
 def _record(data: bytes, offset: int) -> bytes | None:

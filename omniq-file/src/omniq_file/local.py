@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from omniq_file.engine import Engine
+    from omniq_file.formats import Format
     from omniq_file.keeper import Chore
     from omniq_file.options import FileOptions
 
@@ -96,8 +97,8 @@ class LocalMedium(Medium):
             )
         descriptor = self._descriptor()
         descriptor.check(self._options.serialization_format, self.root)
-        for folder in (self._blobs, self.folder / "wake"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.folder, self._blobs, self.folder / "wake"):
+            folder.mkdir(mode=0o700, exist_ok=True)
         self._lock = FileLock(self.folder / "lock")
         with self._lock.hold():
             self.segments.prepare()
@@ -228,13 +229,13 @@ class LocalMedium(Medium):
     def chores(self, engine: Engine) -> list[Chore]:
         from omniq_file.chores import Compacting, Projecting, Syncing
 
-        if engine.format.name == "msgpack":
-            projection = Projection(self.root, engine.format.ending, engine.format.dump)
-        else:
-            projection = Projection(self.root, ".json")
-        projecting = Projecting(engine, projection)
+        projecting = Projecting(engine, self.projection(engine.format))
         syncing = [Syncing(engine, self)] if self._options.fsync == "batch" else []
         return [projecting, *syncing, Compacting(engine, self, projecting)]
+
+    def projection(self, format: Format) -> Projection:
+        """Return the files for people."""
+        return Projection(self.root, format.ending, format.dump if format.name == "msgpack" else None)
 
     # Waking
 

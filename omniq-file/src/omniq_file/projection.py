@@ -99,8 +99,8 @@ class Projection:
         elif self._has_results:
             self._remove("results", name)
 
-    def strays(self, ids: Iterable[str], results: Iterable[str]) -> list[str]:
-        """Remove files and links of ids that are not there, and return their paths; under the lock."""
+    def strays(self, ids: Iterable[str], results: Iterable[str], *, remove: bool = True) -> list[str]:
+        """Remove files and links of ids that are not there, if so wanted, and return their paths; under the lock."""
         names = {file_stem(each) + self._ending for each in ids}
         expected = dict.fromkeys(("tasks", *FOLDERS.values()), names)
         expected["results"] = {file_stem(each) + self._ending for each in results}
@@ -108,7 +108,7 @@ class Projection:
         for folder, known in expected.items():
             with contextlib.suppress(FileNotFoundError):
                 found += [f"{folder}/{name}" for name in os.listdir(self._root / folder) if name not in known]  # noqa: PTH208 - many
-        for path in found:
+        for path in found if remove else ():
             with contextlib.suppress(OSError):
                 (self._root / path).unlink()
         return found

@@ -61,6 +61,11 @@ class FileRole(Storage):
     def capabilities(self) -> Capabilities:
         return self._check_open().capabilities
 
+    @property
+    def store(self) -> Store:
+        """The store, while the role is open."""
+        return self._check_open()
+
     def _check_open(self) -> Store:
         if self._store is None or self._store.engine.is_foreign:
             where = self._options.fsspec_uri or self._options.base_dir

@@ -52,7 +52,7 @@ class Segments:
         for folder in (self._log, self._checkpoints):
             folder.mkdir(mode=0o700, exist_ok=True)
         if not self.checkpoints() and not self.segments():
-            self._make(1)
+            self.make(1)
 
     def close(self) -> None:
         """Close the segment."""
@@ -206,7 +206,7 @@ class Segments:
         number = self.position
         if self.size == 0:
             return number  # it has just begun
-        self._make(number)
+        self.make(number)
         if self._sync_ever:
             os.fdatasync(self.descriptor)
         data = frame(b"")
@@ -249,7 +249,7 @@ class Segments:
             path.unlink(missing_ok=True)
         return len(needless)
 
-    def _make(self, number: int) -> None:
+    def make(self, number: int) -> None:
         """Make an empty segment; one of this name that nothing leads to was left by a process that died."""
         descriptor = os.open(self.segment(number), _FLAGS | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
