@@ -30,10 +30,10 @@ __all__ = ["Compacting", "Projecting", "Syncing", "filled_body", "checkpoint_pag
 
 _SLICE = 200
 _LARGEST = 64 * 1024
-_OTHERS = 2.0
-"""Seconds that the process which appended an entry has to show it, before others do."""
+_SHARE = 5
+"""So many times longer than it shows changes it lets others work, where tasks come without a pause."""
 _SYNC = 1.0
-_SMALLEST = 8 << 20
+_SMALLEST = 32 << 20
 _GROWTH = 2
 
 Shown = tuple[str, "TaskRecord | None", "ResultRecord | None"]
@@ -58,35 +58,45 @@ class Projecting:
         self._projection.close()
 
     def run(self, *, closing: bool) -> float | None:
-        """Show everything that is not shown yet."""
-        del closing
-        if self._has_news():
-            with self.lock.hold():
-                self.catch_up()
-        return None
+        """Show what is not shown yet; where tasks come without a pause, a part of it."""
+        if not self._has_news():
+            return None
+        began = time.monotonic()
+        with self.lock.hold():
+            is_done = self.catch_up(hurried=not closing)
+        return None if is_done else _SHARE * (time.monotonic() - began)
 
     def _has_news(self) -> bool:
         is_dirty, base = self._engine.ask(lambda tx: (bool(tx.view.dirty), self._engine.base))
         return is_dirty or self._is_lost or max(self._projection.reached(), 1) < base
 
-    def catch_up(self) -> None:
-        """Show what is not shown yet; under the lock."""
+    def catch_up(self, *, hurried: bool = False) -> bool:
+        """Show what is not shown yet, and return whether that is everything; under the lock.
+
+        Args:
+            hurried: Whether to stop where the log goes on meanwhile.
+        """
         reached = self._projection.begin()
         lost, self._is_lost = self._is_lost, True  # unless all of what follows succeeds
         if lost or max(reached, 1) < self._engine.ask(lambda _: self._engine.base):
             self._show_everything()
+            is_done = True
         else:
-            self._show_changes(reached)
+            is_done = self._show_changes(reached, hurried=hurried)
         self._is_lost = False
+        return is_done
 
-    def _show_changes(self, reached: int) -> None:
+    def _show_changes(self, reached: int, *, hurried: bool) -> bool:
         more = True
         while more:
             position, page, more = self._engine.ask(lambda tx: _dirty(self._engine, tx, reached))
             for shown in page:
                 self._projection.show(*self._filled(shown))
+            if more and hurried and self._engine.medium.position != position:
+                return False
         if position > reached:
             self._projection.end(position)
+        return True
 
     def _show_everything(self) -> list[str]:
         first, after, more = 0, "", True

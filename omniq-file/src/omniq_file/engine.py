@@ -42,6 +42,7 @@ _GROUP = 64
 _CONTENTION = 30.0
 """Seconds after which an operation that others are always faster than gives up."""
 _PAUSE = 0.01
+_MANY_DIRTY = 10_000
 
 
 class Engine:
@@ -245,6 +246,8 @@ class Engine:
             except LaggingError:
                 continue
             self._deliver()
+            if len(self.view.dirty) > _MANY_DIRTY:
+                self._on_entry()  # or what others show is never forgotten
             return
         raise ConnectionLostError(f"{self.medium.shown}: others are always faster. Try again.")
 

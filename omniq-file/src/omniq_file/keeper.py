@@ -23,7 +23,7 @@ __all__ = ["Chore", "Keeper"]
 _log = logging.getLogger("omniq_file")
 
 _QUIET = 0.004
-_BUSY = 1.0
+_BUSY = 5.0
 _RETRY = 1.0
 
 
@@ -38,7 +38,7 @@ class Chore(Protocol):
 
 
 class Keeper:
-    """Runs chores when the log has been quiet for a moment, and once a second while it is not.
+    """Runs chores when the log has been quiet for a moment, and every few seconds while it is not.
 
     Args:
         medium: Where blobs are.
@@ -97,22 +97,28 @@ class Keeper:
             self._on_end()
 
     def _work(self, chores: list[Chore]) -> None:
-        delay: float | None = 0.0
-        seen = -1
+        due: list[float | None] = [0.0] * len(chores)  # None: with the next entry
+        seen = 0
         while True:
+            wanted = min((at for at in due if at is not None), default=None)
             with self._changed:
                 self._is_awake = False
-                if not self._stopping and self._entries == seen and not self._blobs and delay != 0.0:
-                    self._changed.wait(delay)
+                patience = None if wanted is None else wanted - time.monotonic()
+                if not (self._stopping or self._entries != seen or self._blobs) and (patience is None or patience > 0):
+                    self._changed.wait(patience)
                 self._is_awake = True
             closing = self._stopping
-            if not closing and self._entries != seen:
+            has_news = self._entries != seen
+            if has_news and not closing:
                 self._wait_for_quiet()
             seen = self._entries
             blobs, self._blobs = self._blobs, []
             self._medium.remove_blobs(blobs)
-            delays = [self._attempt(chore, closing=closing) for chore in chores]
-            delay = min((each for each in delays if each is not None), default=None)
+            for place, chore in enumerate(chores):
+                at = due[place]
+                if closing or (has_news if at is None else at <= time.monotonic()):
+                    delay = self._attempt(chore, closing=closing)
+                    due[place] = None if delay is None else time.monotonic() + delay
             if closing:
                 return
 

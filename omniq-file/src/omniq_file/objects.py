@@ -7,6 +7,8 @@ reads what the first wrote, decides again, and tries the next number.
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -39,7 +41,10 @@ _MANY = 64
 _TRIES = 6
 _SKEW_MS = 1500
 _TIMEOUTS = {"connect_timeout": 5, "read_timeout": 20}
+_KEPT = 8
 _creating = threading.Lock()
+_making = threading.Lock()
+_made: dict[str, Any] = {}
 
 
 class ObjectMedium(Medium):
@@ -147,13 +152,7 @@ class ObjectMedium(Medium):
         )
 
     def close(self) -> None:
-        fs, self._fs = self._fs, None
-        client = getattr(fs, "_s3creator", None)
-        if client is not None:
-            from fsspec.asyn import sync
-
-            with contextlib.suppress(Exception):  # it is of no use any more, whatever became of it
-                sync(fs.loop, client.__aexit__, None, None, None, timeout=2)
+        self._fs = None  # it may serve other stores; see `_filesystem`
 
     def chores(self, engine: Engine) -> list[Chore]:
         from omniq_file.object_chores import ObjectCompacting
@@ -336,12 +335,21 @@ def _now() -> float:
 
 
 def _filesystem(protocol: str, options: dict[str, Any]) -> Any:
+    """Return what reaches the objects; it is kept, because making one takes long, and it serves every thread."""
     import fsspec
 
     if protocol == "memory":
         return fsspec.filesystem("memory")
     given = {**options, "config_kwargs": {**_TIMEOUTS, **(options.get("config_kwargs") or {})}}
-    try:
-        return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **given)
-    except ImportError as error:
-        raise ConfigError(f"fsspec_uri: {protocol} needs another package: pip install 'omniq-file[s3]'") from error
+    key = json.dumps([os.getpid(), protocol, given], sort_keys=True, default=repr)
+    with _making:
+        if key not in _made:
+            while len(_made) >= _KEPT:
+                del _made[next(iter(_made))]
+            try:
+                _made[key] = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **given)
+            except ImportError as error:
+                raise ConfigError(
+                    f"fsspec_uri: {protocol} needs another package: pip install 'omniq-file[s3]'"
+                ) from error
+        return _made[key]

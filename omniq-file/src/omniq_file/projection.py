@@ -85,7 +85,7 @@ class Projection:
         name = file_stem(task_id) + self._ending
         if task is not None:
             self._replace("tasks", name, self._dump(task_document(task, result)))
-            self._link(task_id, name, task.state)
+            self._link(task_id, name, task)
         else:
             self._states.pop(task_id, None)
             self._remove("tasks", name)
@@ -122,9 +122,9 @@ class Projection:
             found[f"{FOLDERS[task.state]}/{name}"] = f"->../tasks/{name}".encode()
         return found
 
-    def _link(self, task_id: str, name: str, state: TaskStatus) -> None:
+    def _link(self, task_id: str, name: str, task: TaskRecord) -> None:
         """Have the one link of a task in the folder of its status."""
-        before = self._states.pop(task_id, None)
+        state, before = task.state, self._states.pop(task_id, None)
         if state in LIVE:
             self._states[task_id] = state
         if before is state:
@@ -137,7 +137,7 @@ class Projection:
         with contextlib.suppress(FileExistsError):
             os.symlink(f"../tasks/{name}", link)  # noqa: PTH211 - once a transition
         for other, folder in FOLDERS.items():
-            if other is not state:
+            if other is not state and task.version > 1:  # else it has been in no other state
                 self._remove(folder, name)
 
     def _replace(self, folder: str, name: str, data: bytes) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from omniq_file.machine.stored import event_of
+from omniq_file.machine.stored import Row, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ class EventTable:
     def __init__(self) -> None:
         self.end = 1
         self._first = 1
-        self._rows: list[list[Any] | None] = []
+        self._rows: list[Row | None] = []
         self._known: set[tuple[str, int, int]] = set()
         self._learned = 1  # events with smaller numbers are in `_known`
         self._by_task: dict[str, list[int]] = {}
@@ -41,7 +41,7 @@ class EventTable:
         """Give the first event that will come this number."""
         self.end = self._first = self._learned = self._indexed = number
 
-    def add(self, row: list[Any]) -> None:
+    def add(self, row: Row) -> None:
         """Append an event."""
         self._rows.append(row)
         self.end += 1
@@ -79,9 +79,9 @@ class EventTable:
                 found.append(number)
         return found
 
-    def remove(self, spans: Iterable[Sequence[int]]) -> list[tuple[int, list[Any]]]:
+    def remove(self, spans: Iterable[Sequence[int]]) -> list[tuple[int, Row]]:
         """Remove events from the first number of each span to the last, and return them."""
-        gone: list[tuple[int, list[Any]]] = []
+        gone: list[tuple[int, Row]] = []
         for first, last in spans:
             gone += list(self._span(first, last + 1))
         for number, row in gone:
@@ -97,7 +97,7 @@ class EventTable:
             self._learned, self._indexed = max(self._learned, self._first), max(self._indexed, self._first)
         return gone
 
-    def put_back(self, gone: Iterable[tuple[int, list[Any]]]) -> None:
+    def put_back(self, gone: Iterable[tuple[int, Row]]) -> None:
         """Undo `remove`."""
         found = list(gone)
         missing = self._first - min((number for number, _ in found), default=self._first)
@@ -132,10 +132,10 @@ class EventTable:
                 found.append(event_of(row, number))
         return found
 
-    def __iter__(self) -> Iterator[tuple[int, list[Any]]]:
+    def __iter__(self) -> Iterator[tuple[int, Row]]:
         return self._span(self._first, self.end)
 
-    def _span(self, start: int, stop: int) -> Iterator[tuple[int, list[Any]]]:
+    def _span(self, start: int, stop: int) -> Iterator[tuple[int, Row]]:
         first = self._first
         for number in range(max(start, first), min(stop, self.end)):
             row = self._rows[number - first]
@@ -159,7 +159,7 @@ def ranges_of(numbers: Iterable[int]) -> list[list[int]]:
     return spans
 
 
-def _means(row: list[Any], where: EventFilter, types: frozenset[str] | None) -> bool:
+def _means(row: Row, where: EventFilter, types: frozenset[str] | None) -> bool:
     return (
         (types is None or row[_TYPE] in types)
         and (where.queues is None or row[_QUEUE] in where.queues)

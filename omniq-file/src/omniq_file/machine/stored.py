@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNREADABLE",
+    "Row",
     "StoredBody",
     "StoredResult",
     "copy_task",
     "event_of",
     "fields_of",
+    "fields_of_task",
     "read_body",
     "read_changes",
     "read_result",
@@ -61,6 +63,9 @@ class StoredResult(ResultRecord):
         return ResultRecord(**{name: getattr(self, name) for name, _ in _RESULT} | {"value": value})
 
 
+Row = tuple[Any, ...]
+"""An event as the log has it: a tuple of atoms, which the garbage collector does not look at."""
+
 UNREADABLE = TaskBody(func="", codec="unreadable")
 """Stands for a body that cannot be read."""
 
@@ -76,7 +81,6 @@ _NULLS = dict.fromkeys(("eta", "unique_key", "expires_at", "interval_ms", "serie
 _TASK = tuple(
     (name, {**_NULLS, "pinned": False}.get(name, default)) for name, default in _defaults(TaskRecord, "body")
 )
-_TASK_NAMES = tuple(field.name for field in attrs.fields(TaskRecord))
 _BODY, _STORED_BODY = _defaults(TaskBody), _defaults(StoredBody)
 _RESULT, _STORED_RESULT = _defaults(ResultRecord), _defaults(StoredResult)
 _SCHEDULE = _defaults(Schedule, "body")
@@ -96,11 +100,76 @@ _FIELDS: Mapping[type, tuple[tuple[str, object], ...]] = {
 
 def fields_of(record: object) -> dict[str, Any]:
     """Return the fields of a record that are not what they would be anyway; a task's without its body."""
+    kind = type(record)
+    if kind is TaskBody:
+        return _fields_of_body(record)  # type: ignore[arg-type]
+    if kind is ResultRecord:
+        return _fields_of_result(record)  # type: ignore[arg-type]
     found = {}
-    for name, default in _FIELDS[type(record)]:
+    for name, default in _FIELDS[kind]:
         value = getattr(record, name)
         if value is not default and value != default:
             found[name] = value
+    return found
+
+
+def _fields_of_body(body: TaskBody) -> dict[str, Any]:
+    found: dict[str, Any] = {"func": body.func}
+    if body.args != b"[]":
+        found["args"] = body.args
+    if body.kwargs != b"{}":
+        found["kwargs"] = body.kwargs
+    if body.codec != "json":
+        found["codec"] = body.codec
+    if body.headers:
+        found["headers"] = dict(body.headers)
+    if body.timeout_ms is not None:
+        found["timeout_ms"] = body.timeout_ms
+    if body.result_ttl_ms is not None:
+        found["result_ttl_ms"] = body.result_ttl_ms
+    return found
+
+
+def _fields_of_result(record: ResultRecord) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": record.id,
+        "seq": record.seq,
+        "epoch": record.epoch,
+        "status": record.status,
+        "stored_at": record.stored_at,
+    }
+    if record.value is not None:
+        found["value"] = record.value
+    if record.codec != "json":
+        found["codec"] = record.codec
+    if record.error is not None:
+        found["error"] = record.error
+    if record.ttl_ms is not None:
+        found |= {"ttl_ms": record.ttl_ms, "expires_at": record.expires_at}
+    return found
+
+
+def fields_of_task(task: TaskRecord) -> dict[str, Any]:
+    """Return what `fields_of` returns, of a task that was just made, in a third of the time."""
+    found: dict[str, Any] = {
+        "id": task.id,
+        "seq": task.seq,
+        "queue": task.queue,
+        "priority": task.priority,
+        "max_attempts": task.max_attempts,
+        "ready_at": task.ready_at,
+        "enqueued_at": task.enqueued_at,
+    }
+    if task.eta is not None:
+        found["eta"] = task.eta
+    if task.unique_key is not None:
+        found["unique_key"] = task.unique_key
+    if task.expires_at is not None:
+        found["expires_at"] = task.expires_at
+    if task.pinned:
+        found["pinned"] = True
+    if task.interval_ms is not None or task.series_id is not None or task.nominal_at is not None:
+        found |= {"interval_ms": task.interval_ms, "series_id": task.series_id, "nominal_at": task.nominal_at}
     return found
 
 
@@ -137,19 +206,46 @@ def read_schedule(fields: dict[str, Any], body: TaskBody) -> Schedule:
 
 
 def copy_task(task: TaskRecord) -> TaskRecord:
-    """Return what the task is now; the view goes on changing its own."""
+    """Return what the task is now; the view goes on changing its own.
+
+    Field by field, which takes a quarter of the time of a loop; a test sees to it that none is missing.
+    """
     copy = TaskRecord.__new__(TaskRecord)
-    for name in _TASK_NAMES:
-        setattr(copy, name, getattr(task, name))
+    copy.id = task.id
+    copy.body = task.body
+    copy.seq = task.seq
+    copy.queue = task.queue
+    copy.priority = task.priority
+    copy.eta = task.eta
+    copy.max_attempts = task.max_attempts
+    copy.unique_key = task.unique_key
+    copy.expires_at = task.expires_at
+    copy.interval_ms = task.interval_ms
+    copy.series_id = task.series_id
+    copy.nominal_at = task.nominal_at
+    copy.pinned = task.pinned
+    copy.ready_at = task.ready_at
+    copy.enqueued_at = task.enqueued_at
+    copy.state = task.state
+    copy.attempts = task.attempts
+    copy.epoch = task.epoch
+    copy.nonce = task.nonce
+    copy.version = task.version
+    copy.lease_until = task.lease_until
+    copy.worker = task.worker
+    copy.cancel_requested = task.cancel_requested
+    copy.started_at = task.started_at
+    copy.finished_at = task.finished_at
+    copy.error = task.error
     return copy
 
 
-def row_of(event: Event) -> list[Any]:
+def row_of(event: Event) -> Row:
     """Return an event as the log has it."""
-    return [getattr(event, name) for name in _ROW]
+    return tuple(getattr(event, name) for name in _ROW)
 
 
-def event_of(row: list[Any], position: int | None = None) -> Event:
+def event_of(row: Row, position: int | None = None) -> Event:
     """Return the event of a row."""
     return Event(
         task_id=row[0],

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, cast
 import attrs
 
 from omniq.models.config import Role
-from omniq.models.event import EventType
 from omniq.models.record import Enqueued, Grant
 from omniq.models.result import ResultRecord
 from omniq.models.status import TERMINAL, TaskStatus
 from omniq.storage import transitions
 from omniq_file.machine.results import put_result
-from omniq_file.machine.stored import row_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Any
-
     from omniq.models.record import (
         CancelReply,
         Completion,
@@ -34,12 +29,12 @@ if TYPE_CHECKING:
     )
     from omniq.storage.transitions import Step
     from omniq_file.machine.queue_index import QueueIndex
+    from omniq_file.machine.stored import Row
     from omniq_file.machine.transaction import Transaction
 
 __all__ = ["MAX_SWEEP", "Tasks", "grant_of"]
 
 MAX_SWEEP = 1000
-_ENQUEUED, _STARTED = EventType.ENQUEUED, EventType.STARTED
 _PENDING, _RUNNING, _COMPLETED = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED
 
 
@@ -137,8 +132,8 @@ class Tasks:
             self._tx.set(task, changes)
             state, attempts, epoch = _RUNNING.value, task.attempts, task.epoch
             self._note(
-                [task.id, task.seq, task.version, "STARTED", now, task.queue, state, attempts, epoch]
-                + [None, worker, None, None]
+                (task.id, task.seq, task.version, "STARTED", now, task.queue, state, attempts, epoch)
+                + (None, worker, None, None)
             )
             grants.append(grant_of(task))
         return grants
@@ -241,7 +236,7 @@ class Tasks:
         task = transitions.create(spec, view.seq + 1, self._now)
         self._tx.new(task)
         self._note(
-            [task.id, task.seq, 1, "ENQUEUED", self._now, task.queue, "PENDING", 0, 0, task.ready_at, None, None, None]
+            (task.id, task.seq, 1, "ENQUEUED", self._now, task.queue, "PENDING", 0, 0, task.ready_at, None, None, None)
         )
         return Enqueued(task.id, created=True)
 
@@ -255,8 +250,8 @@ class Tasks:
         ready_at = task.ready_at if state is _PENDING else None
         duration = self._now - started_at if ended and started_at is not None else None
         self._note(
-            [task.id, task.seq, task.version, step.type.value, self._now, task.queue, state.value, task.attempts]
-            + [task.epoch, ready_at, task.worker or worker, step.changes.get("error"), duration]
+            (task.id, task.seq, task.version, step.type.value, self._now, task.queue, state.value, task.attempts)
+            + (task.epoch, ready_at, task.worker or worker, step.changes.get("error"), duration)
         )
         if self._results and state in TERMINAL:
             put_result(self._tx, _outcome(task, result))
@@ -264,7 +259,7 @@ class Tasks:
             self._create(follower)
         return state
 
-    def _note(self, row: list[Any]) -> None:
+    def _note(self, row: Row) -> None:
         """Tell the roles that have to hear of a transition: the joined ones now, the others through the outbox."""
         if self._events:
             self._tx.event(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from omniq_file.machine.stored import fields_of, read_changes, read_task
+from omniq_file.machine.stored import fields_of, fields_of_task, read_changes, read_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from omniq.models.record import TaskBody, TaskRecord
     from omniq.models.result import ResultRecord
     from omniq.models.schedule import Schedule
+    from omniq_file.machine.stored import Row
     from omniq_file.machine.view import View
 
 __all__ = ["Effect", "Reader", "Transaction", "fold", "whole"]
@@ -42,7 +43,7 @@ class Transaction:
 
     def new(self, task: TaskRecord) -> None:
         """Add a task."""
-        self.effects.append(["new", fields_of(task), task.body])
+        self.effects.append(["new", fields_of_task(task), task.body])
         self.view.new(task)
 
     def set(self, task: TaskRecord, changes: dict[str, Any]) -> None:
@@ -55,7 +56,7 @@ class Transaction:
         seqs = [task.seq for task in tasks]
         self._do("gone", self.view.gone, seqs, bool(seqs))
 
-    def event(self, row: list[Any]) -> None:
+    def event(self, row: Row) -> None:
         """Append an event to the lifecycle log."""
         self.effects.append(["event", row])
         self.view.event(row)
@@ -64,7 +65,7 @@ class Transaction:
         """Remove events."""
         self._do("trim", self.view.trim, spans, bool(spans))
 
-    def owe(self, row: list[Any]) -> None:
+    def owe(self, row: Row) -> None:
         """Add a transition that other storages have to hear of."""
         self.effects.append(["owe", row])
         self.view.owe(row)

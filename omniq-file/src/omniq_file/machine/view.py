@@ -13,7 +13,7 @@ from omniq_file.machine.event_table import EventTable
 from omniq_file.machine.queue_index import QueueIndex
 from omniq_file.machine.result_table import ResultTable
 from omniq_file.machine.retention import Retention
-from omniq_file.machine.stored import StoredBody, StoredResult
+from omniq_file.machine.stored import Row, StoredBody, StoredResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +66,7 @@ class View:
         seq: The seq of the newest task.
         clock: No entry of the log was written after this time, by its writer's clock.
         noise: Since somebody last looked.
-        dirty: Tasks and results that changed, with the number of the entry that did it, the latest last.
+        dirty: Tasks and results that changed, with the number of the entry that did it.
         entry: The number of the entry that is being folded or decided.
     """
 
@@ -77,7 +77,7 @@ class View:
         self.queues: dict[str, QueueIndex] = {}
         self.holders: dict[tuple[str, str], TaskRecord] = {}
         self.paused: set[str] = set()
-        self.outbox: dict[int, list[Any]] = {}
+        self.outbox: dict[int, Row] = {}
         self.owed: dict[tuple[int, int], int] = {}
         self.owing: dict[int, int] = {}
         self.retention = Retention()
@@ -148,7 +148,6 @@ class View:
             return
         for name, value in changes.items():
             setattr(task, name, value)
-        self.dirty.pop(task.id, None)
         self.dirty[task.id] = self.entry
         if "lease_until" in changes:
             self.queues[task.queue].lease(task)
@@ -161,9 +160,9 @@ class View:
             if self._undo is not None:
                 self._undo.append((self._bring_back, (task,)))
 
-    def event(self, row: list[Any]) -> None:
+    def event(self, row: Iterable[Any]) -> None:
         """Append an event to the lifecycle log."""
-        self.events.add(row)
+        self.events.add(tuple(row))
         self.noise.events = True
         if self._undo is not None:
             self._undo.append((self.events.take_back, ()))
@@ -178,9 +177,10 @@ class View:
         if self._undo is not None:
             self._undo.append((self.events.put_back, (gone,)))
 
-    def owe(self, row: list[Any]) -> None:
+    def owe(self, fields: Iterable[Any]) -> None:
         """Add a transition that other storages have to hear of."""
         self._places += 1
+        row = tuple(fields)
         self._owe(self._places, row)
         if self._undo is not None:
             self._undo.append((self.ack, ([(row[1], row[2])],)))
@@ -236,7 +236,6 @@ class View:
         if index is None:
             index = self.queues[task.queue] = QueueIndex(task.queue)
         index.enter(task)
-        self.dirty.pop(task.id, None)
         self.dirty[task.id] = self.entry
         if task.state in TERMINAL:
             self.retention.add(task)
@@ -264,7 +263,6 @@ class View:
             self.order.pop()
         elif len(self.order) > 2 * len(self.by_seq) + 1024:
             self.order = sorted(self.by_seq)
-        self.dirty.pop(task.id, None)
         self.dirty[task.id] = self.entry
         self.noise.done.add(task.id)
         if not self.queues[task.queue].total:
@@ -279,7 +277,7 @@ class View:
         self.order = sorted(self.by_seq)
         self._enter(task)
 
-    def _owe(self, place: int, row: list[Any]) -> None:
+    def _owe(self, place: int, row: Row) -> None:
         self.outbox[place] = row
         self.owed[row[1], row[2]] = place
         self.owing[row[1]] = self.owing.get(row[1], 0) + 1
@@ -294,7 +292,6 @@ class View:
             self.results.put(record)
         elif old is not None:
             del self.results.by_id[task_id]
-        self.dirty.pop(task_id, None)
         self.dirty[task_id] = self.entry
         if self._undo is not None:
             self._undo.append((self._set_result, (task_id, old)))
