@@ -1,7 +1,8 @@
 """Wake waiters of every process on the host, by datagrams to Unix sockets in a folder of the store.
 
-A process that waits binds a socket, named after what it waits for. Whoever appended sends one byte to each socket of the
-kinds that its entry may concern. Datagrams carry no data and may be lost: a waiter also looks at the log once in a while.
+A process that waits binds a socket, named after what it waits for. Whoever appended sends one byte to each socket of
+the kinds that its entry may concern. Datagrams carry no data and may be lost: a waiter also looks at the log once in a
+while.
 """
 
 from __future__ import annotations

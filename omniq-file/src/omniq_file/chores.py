@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from omniq_file.projection import Projection
     from omniq_file.segments import Segments
 
-__all__ = ["Compacting", "Projecting", "Syncing", "filled_body", "checkpoint_pages", "filled_result", "state_before"]
+__all__ = ["Compacting", "Projecting", "Syncing", "checkpoint_pages", "filled_body", "filled_result", "state_before"]
 
 _SLICE = 200
 _LARGEST = 64 * 1024
@@ -115,7 +115,11 @@ class Projecting:
         task_id, task, result = shown
         if task is not None:
             task.body = filled_body(self._engine.medium, self._engine.format, task.body)
-        return task_id, task, None if result is None else filled_result(self._engine.medium, self._engine.format, result)
+        return (
+            task_id,
+            task,
+            None if result is None else filled_result(self._engine.medium, self._engine.format, result),
+        )
 
 
 def _dirty(engine: Engine, tx: Transaction, reached: int) -> tuple[int, list[Shown], bool]:
@@ -147,25 +151,25 @@ def _lonely(view: View) -> set[str]:
     return view.results.by_id.keys() - view.tasks.keys()
 
 
-def filled_body(medium: Medium, format: Format, body: TaskBody) -> TaskBody:
+def filled_body(medium: Medium, form: Format, body: TaskBody) -> TaskBody:
     """Return a body with what is in its blob; what is too large to be shown stays there."""
     if type(body) is not StoredBody or body.size > _LARGEST:
         return body
     (data,) = medium.read_blobs([body.blob])
     with contextlib.suppress(StoreFormatError):
         if data is not None:
-            return format.load_body(data, body)
+            return form.load_body(data, body)
     return UNREADABLE
 
 
-def filled_result(medium: Medium, format: Format, result: ResultRecord) -> ResultRecord:
+def filled_result(medium: Medium, form: Format, result: ResultRecord) -> ResultRecord:
     """Return an outcome with what is in its blob; what is too large to be shown stays there."""
     if type(result) is not StoredResult or result.size > _LARGEST:
         return result
     (data,) = medium.read_blobs([result.blob])
     with contextlib.suppress(StoreFormatError):
         if data is not None:
-            return result.whole(format.read_value(data))
+            return result.whole(form.read_value(data))
     return result
 
 
@@ -260,13 +264,13 @@ class Compacting:
         return self._medium.segments.rotate() if needed or self._is_worth() else 0
 
 
-def checkpoint_pages(view: View, number: int, format: Format) -> Iterator[bytes]:
+def checkpoint_pages(view: View, number: int, form: Format) -> Iterator[bytes]:
     """Yield what a checkpoint before an entry consists of."""
     for effects in whole(view):
-        yield format.dump({"n": number, "at": view.clock, "do": effects})
+        yield form.dump({"n": number, "at": view.clock, "do": effects})
 
 
-def state_before(segments: Segments, format: Format, number: int) -> View:
+def state_before(segments: Segments, form: Format, number: int) -> View:
     """Fold what is on the disk before an entry, which begins a segment.
 
     Raises:
@@ -274,7 +278,7 @@ def state_before(segments: Segments, format: Format, number: int) -> View:
     """
     view = View()
     for payload in segments.history(number):
-        entry = format.load(payload)
+        entry = form.load(payload)
         view.clock = max(view.clock, entry["at"])
-        fold(view, entry["do"], format)
+        fold(view, entry["do"], form)
     return view

@@ -19,12 +19,14 @@ from omniq_file import plugin
 from omniq_file.chores import state_before
 from omniq_file.descriptor import FORMAT, NAME
 from omniq_file.formats import make_format
+from omniq_file.machine.transaction import fold
+from omniq_file.machine.view import View
+from omniq_file.objects import ObjectMedium
+from omniq_file.options import FileOptions
 from omniq_file.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from omniq_file.machine.view import View
 
 __all__ = ["FileHarness", "FileSyncHarness", "MemoryFsHarness", "MsgpackHarness", "S3Harness"]
 
@@ -94,8 +96,7 @@ class MemoryFsHarness(FileHarness):
 
     async def open(self, namespace: str) -> OpenedStores:
         """Return a handle on the store of the namespace."""
-        config = BackendConfig(backend_type="file", url=f"memory://{namespace}", options=self.options)
-        return await open_plugin(plugin, config)
+        return await open_plugin(plugin, self._config(namespace))
 
     async def destroy(self, namespace: str) -> None:
         """Remove the objects."""
@@ -103,9 +104,13 @@ class MemoryFsHarness(FileHarness):
 
         fsspec.filesystem("memory").rm(f"/{namespace}", recursive=True)
 
-    async def snapshot(self, namespace: str) -> None:
-        """Return nothing: the store is seen through the backend only."""
-        del namespace
+    async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
+        """Fold the objects of the log."""
+        medium = ObjectMedium(FileOptions.read(self._config(namespace)))
+        return await asyncio.to_thread(_snapshot_of, medium)
+
+    def _config(self, namespace: str) -> BackendConfig:
+        return BackendConfig(backend_type="file", url=f"memory://{namespace}", options=self.options)
 
     save, restore, make_newer = Harness.save, Harness.restore, Harness.make_newer
     golden = None
@@ -116,11 +121,9 @@ class S3Harness(MemoryFsHarness):
 
     _process: subprocess.Popen[bytes] | None = None
 
-    async def open(self, namespace: str) -> OpenedStores:
-        """Return a handle on the store of the namespace."""
+    def _config(self, namespace: str) -> BackendConfig:
         options = {"storage_options": {**_KEYS, "endpoint_url": self.url}, "poll_interval": 0.1, **self.options}
-        config = BackendConfig(backend_type="file", url=f"s3://{_BUCKET}/{namespace}", options=options)
-        return await open_plugin(plugin, config)
+        return BackendConfig(backend_type="file", url=f"s3://{_BUCKET}/{namespace}", options=options)
 
     async def destroy(self, namespace: str) -> None:
         """Remove the objects."""
@@ -149,6 +152,14 @@ class S3Harness(MemoryFsHarness):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_process": None}
+
+
+def _snapshot_of(medium: ObjectMedium) -> dict[str, list[str]]:
+    medium.open()
+    view, form = View(), make_format("json")
+    for payload in [*medium.restore(), *medium.read(exclusive=False)]:
+        fold(view, form.load(payload)["do"], form)
+    return stored_ids(view)
 
 
 def _make_bucket(url: str) -> None:

@@ -54,5 +54,6 @@ def _modes(medium: LocalMedium) -> Finding:
 def _log(medium: LocalMedium) -> Finding:
     segments = medium.segments
     size = sum(segments.segment(number).stat().st_size for number in segments.segments())
-    text = f"{size / 2**20:,.1f} MiB in {len(segments.segments())} segments, checkpoint {segments.checkpoint_size():,} bytes"
+    count = len(segments.segments())
+    text = f"{size / 2**20:,.1f} MiB in {count} segments, checkpoint {segments.checkpoint_size():,} bytes"
     return Finding("file log", Severity.OK, text)

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from omniq.errors import ConnectionLostError, OutcomeUnknownError, StoreClosedError, StoreFormatError
 from omniq_file.bells import DONE, EVENTS, WORK

@@ -193,13 +193,14 @@ class MsgpackFormat(Format):
     ending = ".msgpack"
 
     def __init__(self) -> None:
-        import msgpack
+        import msgpack  # type: ignore[import-untyped,unused-ignore]
 
         self._pack = msgpack.Packer(default=self._plain, unicode_errors="surrogatepass").pack
         self._unpack = msgpack.unpackb
 
     def dump(self, data: object) -> bytes:
-        return self._pack(data)
+        packed: bytes = self._pack(data)
+        return packed
 
     def load(self, data: bytes) -> Any:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -24,6 +23,7 @@ from omniq_file.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from omniq_file.formats import Format
     from omniq_file.options import FileOptions
@@ -113,7 +113,7 @@ class Checkup:
         for number in self._segments.segments():
             if number < start:
                 self._remove(self._segments.segment(number), "is a segment that a checkpoint made needless")
-            elif number == position or number == start:
+            elif number in {position, start}:
                 position, fits = self._segment(number, fits=fits)
             else:
                 self._found(f"{self._segments.segment(number)} does not follow entry {position - 1}", can_be=False)

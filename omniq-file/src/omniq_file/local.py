@@ -233,9 +233,9 @@ class LocalMedium(Medium):
         syncing = [Syncing(engine, self)] if self._options.fsync == "batch" else []
         return [projecting, *syncing, Compacting(engine, self, projecting)]
 
-    def projection(self, format: Format) -> Projection:
+    def projection(self, form: Format) -> Projection:
         """Return the files for people."""
-        return Projection(self.root, format.ending, format.dump if format.name == "msgpack" else None)
+        return Projection(self.root, form.ending, form.dump if form.name == "msgpack" else None)
 
     # Waking
 
@@ -247,5 +247,3 @@ class LocalMedium(Medium):
 
     def heard(self) -> None:
         self._bells.drain()
-
-

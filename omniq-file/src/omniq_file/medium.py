@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from omniq.storage.capabilities import Capabilities
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
-    from omniq.storage.capabilities import Capabilities
     from omniq_file.engine import Engine
     from omniq_file.keeper import Chore
 
@@ -132,7 +133,7 @@ class Medium(ABC):
         del kind
         return None
 
-    def heard(self) -> None:
+    def heard(self) -> None:  # noqa: B027 - a medium that wakes nobody has nothing to do
         """Take note of being woken."""
 
     def chores(self, engine: Engine) -> list[Chore]:
@@ -140,7 +141,7 @@ class Medium(ABC):
         del engine
         return []
 
-    def disown(self) -> None:
+    def disown(self) -> None:  # noqa: B027 - most have nothing of the kind
         """In the child of a fork: let go of what would keep others waiting."""
 
     @property

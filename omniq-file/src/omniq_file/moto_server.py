@@ -1,4 +1,4 @@
-"""Run an S3 server for tests that answers one request at a time: `python -m omniq_file.moto_server PORT`; needs moto."""
+"""Run an S3 server for tests, which answers one request at a time: `python -m omniq_file.moto_server PORT`."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ _SHOWN = 120
 def file_stem(name: str) -> str:
     """Return a file name without its ending for an id.
 
-    Other bytes of the id in UTF-8 than small letters, digits, `_`, `-` and `.` are written as `%` and two digits: capital
-    letters too, because some file systems do not tell them apart. What is too long ends in `~` and a hash.
+    Other bytes of the id in UTF-8 than small letters, digits, `_`, `-` and `.` are written as `%` and two digits:
+    capital letters too, because some file systems do not tell them apart. What is too long ends in `~` and a hash.
     """
     if _SAFE.fullmatch(name) and len(name) <= _LONGEST and name[-1] != "." and not _RESERVED.fullmatch(name):
         return name

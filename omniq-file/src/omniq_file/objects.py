@@ -1,7 +1,7 @@
 """A store of objects, reached through fsspec: S3, and the memory of this process.
 
-Entry n of the log is the object `log/<n>`, which is created on the condition that it does not exist. Whoever comes second
-reads what the first wrote, decides again, and tries the next number.
+Entry n of the log is the object `log/<n>`, which is created on the condition that it does not exist. Whoever comes
+second reads what the first wrote, decides again, and tries the next number.
 """
 
 from __future__ import annotations

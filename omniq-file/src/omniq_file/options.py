@@ -46,9 +46,7 @@ class FileOptions:
     fsync: Literal["always", "batch", "never"] = "batch"
     signing_key: str | None = attrs.field(default=None, repr=False)
     allow_network_fs: bool = False
-    poll_interval: float = attrs.field(
-        default=0.5, validator=[attrs.validators.ge(0.01), attrs.validators.le(30)]
-    )
+    poll_interval: float = attrs.field(default=0.5, validator=[attrs.validators.ge(0.01), attrs.validators.le(30)])
 
     @classmethod
     def read(cls, config: BackendConfig) -> Self:
@@ -65,7 +63,9 @@ class FileOptions:
             return options
         match = _REMOTE.fullmatch(uri)
         if match is None:
-            raise ConfigError(f"fsspec_uri: {show(uri)} is not of the form 'scheme://...', such as 's3://bucket/folder'")
+            raise ConfigError(
+                f"fsspec_uri: {show(uri)} is not of the form 'scheme://...', such as 's3://bucket/folder'"
+            )
         if match[1].lower() in _LOCAL:
             path = Path(match[2]) / ("" if options.base_dir == _DEFAULT else options.base_dir)
             return attrs.evolve(options, base_dir=path, fsspec_uri=None)

@@ -55,9 +55,7 @@ class FileScheduleStorage(FileRole, ScheduleStorage):
         return await self._ask(lambda tx: [machine.delete_schedule(tx, each) for each in ids], writes=True)
 
     async def due(self, limit: int = 100, *, now: int | None = None) -> builtins.list[Schedule]:
-        return await self._there(
-            await self._ask(lambda tx: machine.due_schedules(tx.view, tx.now, limit), now=now)
-        )
+        return await self._there(await self._ask(lambda tx: machine.due_schedules(tx.view, tx.now, limit), now=now))
 
     async def advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
         return await self._ask(lambda tx: [machine.advance_schedule(tx, each) for each in advances], writes=True)

@@ -13,6 +13,8 @@ from omniq_file.engine import Engine
 from omniq_file.keeper import Chore, Keeper
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from omniq.storage.capabilities import Capabilities
     from omniq_file.medium import Medium
     from omniq_file.options import FileOptions
@@ -75,7 +77,7 @@ class Store:
     def _note_entry(self) -> None:
         self._keeper.note_entry()
 
-    def _drop(self, blobs: list[str]) -> None:
+    def _drop(self, blobs: Iterable[str]) -> None:
         self._keeper.drop(blobs)
 
     def _chores(self) -> list[Chore]:

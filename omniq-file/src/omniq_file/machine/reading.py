@@ -65,9 +65,7 @@ def count_tasks(view: View, where: TaskFilter | None, now: int) -> int:
         states = [state for state in TaskStatus if state in where.states]
         if len(states) == len(where.states):
             queues = [index for name, index in view.queues.items() if where.queues is None or name in where.queues]
-            sizes = (
-                {_PENDING: len(index.pending), _RUNNING: len(index.running), **index.ended} for index in queues
-            )
+            sizes = ({_PENDING: len(index.pending), _RUNNING: len(index.running), **index.ended} for index in queues)
             return sum(size[state] for size in sizes for state in states)
     few = _few(view, where)
     return sum(1 for task in (view.tasks.values() if few is None else few) if where.matches(task, now))

@@ -31,9 +31,7 @@ def advance_schedule(tx: Transaction, step: Advance) -> bool:
     if old is None or old.version != step.expected_version:
         return False
     last_run = old.last_run if step.last_run is None else step.last_run
-    _change(
-        tx, old, version=old.version + 1, next_run=step.next_run, last_run=last_run, runs=old.runs + step.fired
-    )
+    _change(tx, old, version=old.version + 1, next_run=step.next_run, last_run=last_run, runs=old.runs + step.fired)
     return True
 
 

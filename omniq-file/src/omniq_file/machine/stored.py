@@ -78,9 +78,7 @@ def _defaults(kind: type[Any], without: str = "") -> tuple[tuple[str, object], .
 
 
 _NULLS = dict.fromkeys(("eta", "unique_key", "expires_at", "interval_ms", "series_id", "nominal_at"))
-_TASK = tuple(
-    (name, {**_NULLS, "pinned": False}.get(name, default)) for name, default in _defaults(TaskRecord, "body")
-)
+_TASK = tuple((name, {**_NULLS, "pinned": False}.get(name, default)) for name, default in _defaults(TaskRecord, "body"))
 _BODY, _STORED_BODY = _defaults(TaskBody), _defaults(StoredBody)
 _RESULT, _STORED_RESULT = _defaults(ResultRecord), _defaults(StoredResult)
 _SCHEDULE = _defaults(Schedule, "body")

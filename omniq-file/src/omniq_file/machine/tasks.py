@@ -13,8 +13,10 @@ from omniq.models.result import ResultRecord
 from omniq.models.status import TERMINAL, TaskStatus
 from omniq.storage import transitions
 from omniq_file.machine.results import put_result
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
     from omniq.models.record import (
         CancelReply,
         Completion,
@@ -131,10 +133,8 @@ class Tasks:
             }
             self._tx.set(task, changes)
             state, attempts, epoch = _RUNNING.value, task.attempts, task.epoch
-            self._note(
-                (task.id, task.seq, task.version, "STARTED", now, task.queue, state, attempts, epoch)
-                + (None, worker, None, None)
-            )
+            row = (task.id, task.seq, task.version, "STARTED", now, task.queue, state, attempts, epoch)
+            self._note((*row, None, worker, None, None))
             grants.append(grant_of(task))
         return grants
 
@@ -249,10 +249,9 @@ class Tasks:
         ended = was_running and state is not _RUNNING
         ready_at = task.ready_at if state is _PENDING else None
         duration = self._now - started_at if ended and started_at is not None else None
-        self._note(
-            (task.id, task.seq, task.version, step.type.value, self._now, task.queue, state.value, task.attempts)
-            + (task.epoch, ready_at, task.worker or worker, step.changes.get("error"), duration)
-        )
+        row = (task.id, task.seq, task.version, step.type.value, self._now, task.queue, state.value, task.attempts)
+        error = step.changes.get("error")
+        self._note((*row, task.epoch, ready_at, task.worker or worker, error, duration))
         if self._results and state in TERMINAL:
             put_result(self._tx, _outcome(task, result))
         if follower is not None:
@@ -277,9 +276,7 @@ def _outcome(task: TaskRecord, given: ResultRecord | None) -> ResultRecord:
     if given is None:
         error = None if completed else transitions.reason(task.state, task.error).to_json()
         body = task.body
-        return ResultRecord(
-            task.id, task.seq, task.epoch, task.state, None, body.codec, error, body.result_ttl_ms
-        )
+        return ResultRecord(task.id, task.seq, task.epoch, task.state, None, body.codec, error, body.result_ttl_ms)
     if completed:
         if given.status is _COMPLETED and given.seq == task.seq and given.epoch == task.epoch:
             return given
