@@ -21,8 +21,10 @@ from omniq_file.descriptor import FORMAT, NAME
 from omniq_file.formats import make_format
 from omniq_file.machine.transaction import fold
 from omniq_file.machine.view import View
+from omniq_file.names import file_stem
 from omniq_file.objects import ObjectMedium
 from omniq_file.options import FileOptions
+from omniq_file.projection import FOLDERS
 from omniq_file.segments import Segments
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in
 _BUCKET = "omniq-conformance"
 _KEYS = {"key": "test", "secret": "test"}  # moto takes any
 _START = 30.0
+_REST = 5.0
+_SHOWN = ("tasks", *FOLDERS.values())
 _KEPT = (NAME, "store/log", "store/checkpoints", "store/blobs")
 
 
@@ -58,9 +62,14 @@ class FileHarness(Harness):
         root = self.folder(namespace)
         segments = Segments(root / "store", sync=False, sync_ever=False)
         name = json.loads((root / NAME).read_bytes())["serialization_format"]
-        view = state_before(segments, make_format(name), 1 << 60)
-        files = {folder: sorted(path.name for path in (root / folder).iterdir()) for folder in ("tasks", "pending")}
-        return {**stored_ids(view), **{f"files in {folder}": names for folder, names in files.items()}}
+        deadline = time.monotonic() + _REST
+        while True:
+            view = state_before(segments, make_format(name), 1 << 60)
+            shown = {folder: sorted(path.stem for path in (root / folder).iterdir()) for folder in _SHOWN}
+            expected = {folder: sorted(map(file_stem, _shown_in(view, folder))) for folder in _SHOWN}
+            if shown == expected or time.monotonic() > deadline:  # the files follow a few milliseconds later
+                return {**stored_ids(view), **{f"files in {folder}": names for folder, names in shown.items()}}
+            await asyncio.sleep(0.01)
 
     async def save(self, namespace: str, folder: Path) -> None:
         """Copy what counts."""
@@ -152,6 +161,11 @@ class S3Harness(MemoryFsHarness):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_process": None}
+
+
+def _shown_in(view: View, folder: str) -> list[str]:
+    """Return the ids of the tasks that have to be shown in a folder."""
+    return [task.id for task in view.tasks.values() if folder in {"tasks", FOLDERS[task.state]}]
 
 
 def _snapshot_of(medium: ObjectMedium) -> dict[str, list[str]]:

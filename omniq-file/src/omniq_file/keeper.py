@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol
 
 from omniq.errors import OmniQError, StoreClosedError
@@ -53,7 +54,11 @@ class Keeper:
         self._changed = threading.Condition()
         self._entries = 0
         self._blobs: list[str] = []
+        self._flushes: list[Future[None]] = []
+        self._seen = self._finished = 0  # the number of entries that chores ran for, and that are done with
+        self._is_awake = False
         self._stopping = False
+        self._has_ended = False
         self._thread = threading.Thread(target=self._run, name=f"omniq-file-keeper-{medium.shown}", daemon=True)
 
     def start(self) -> None:
@@ -63,11 +68,9 @@ class Keeper:
     def note_entry(self) -> None:
         """Take note of an entry; from any thread."""
         self._entries += 1
-        if self._entries & 31 == 1 or not self._is_awake:
+        if not self._is_awake:
             with self._changed:
                 self._changed.notify()
-
-    _is_awake = False
 
     def drop(self, blobs: Iterable[str]) -> None:
         """Have blobs removed; from any thread."""
@@ -81,6 +84,17 @@ class Keeper:
             self._stopping = True
             self._changed.notify()
 
+    def flush(self) -> Future[None]:
+        """Do at once what is left to be done; the future tells when that is over."""
+        done: Future[None] = Future()
+        with self._changed:
+            if self._entries == self._finished or self._has_ended:
+                done.set_result(None)
+            else:
+                self._flushes.append(done)
+                self._changed.notify()
+        return done
+
     def _run(self) -> None:
         chores: list[Chore] = []
         try:
@@ -92,35 +106,51 @@ class Keeper:
         try:
             self._work(chores)
         finally:
+            with self._changed:
+                self._has_ended = True
+            self._answer(self._flushes)
             for chore in chores:
                 chore.close()
             self._on_end()
 
     def _work(self, chores: list[Chore]) -> None:
         due: list[float | None] = [0.0] * len(chores)  # None: with the next entry
-        seen = 0
-        while True:
-            wanted = min((at for at in due if at is not None), default=None)
-            with self._changed:
-                self._is_awake = False
-                patience = None if wanted is None else wanted - time.monotonic()
-                if not (self._stopping or self._entries != seen or self._blobs) and (patience is None or patience > 0):
-                    self._changed.wait(patience)
-                self._is_awake = True
+        while not self._has_ended:
+            self._wait(min((at for at in due if at is not None), default=None))
             closing = self._stopping
-            has_news = self._entries != seen
-            if has_news and not closing:
+            has_news = self._entries != self._seen
+            if has_news and not closing and not self._flushes:
                 self._wait_for_quiet()
-            seen = self._entries
-            blobs, self._blobs = self._blobs, []
+            with self._changed:
+                flushes, self._flushes = self._flushes, []
+                blobs, self._blobs = self._blobs, []
+            self._seen = seen = self._entries
             self._medium.remove_blobs(blobs)
+            urgent = closing or bool(flushes)
             for place, chore in enumerate(chores):
                 at = due[place]
-                if closing or (has_news if at is None else at <= time.monotonic()):
-                    delay = self._attempt(chore, closing=closing)
+                if urgent or (has_news if at is None else at <= time.monotonic()):
+                    delay = self._attempt(chore, closing=urgent)
                     due[place] = None if delay is None else time.monotonic() + delay
+            if not any(due):
+                self._finished = seen
+            self._answer(flushes)
             if closing:
                 return
+
+    def _wait(self, until: float | None) -> None:
+        """Wait for something to do."""
+        with self._changed:
+            self._is_awake = False
+            patience = None if until is None else until - time.monotonic()
+            has_work = self._stopping or self._entries != self._seen or self._blobs or self._flushes
+            if not has_work and (patience is None or patience > 0):
+                self._changed.wait(patience)
+            self._is_awake = True
+
+    def _answer(self, flushes: list[Future[None]]) -> None:
+        for flush in flushes:
+            flush.set_result(None)
 
     def _attempt(self, chore: Chore, *, closing: bool) -> float | None:
         try:
@@ -133,7 +163,7 @@ class Keeper:
 
     def _wait_for_quiet(self) -> None:
         deadline = time.monotonic() + _BUSY
-        while time.monotonic() < deadline and not self._stopping:
+        while time.monotonic() < deadline and not self._stopping and not self._flushes:
             before = self._entries
             time.sleep(_QUIET)
             if self._entries == before:

@@ -59,13 +59,15 @@ class Store:
         await asyncio.shield(asyncio.wrap_future(self.engine.opened))
 
     async def release(self) -> None:
-        """Leave; the last one has everything written and ended."""
+        """Leave when everything is written; the last one has everything ended."""
         with _lock:
             self._users -= 1
-            if self._users > 0:
-                return
-            if _open.get(self._key) is self:
+            is_last = self._users == 0
+            if is_last and _open.get(self._key) is self:
                 del _open[self._key]
+        if not is_last:
+            await asyncio.shield(asyncio.wrap_future(self._keeper.flush()))
+            return
         self._keeper.stop()
         if not self.engine.is_foreign:
             await _finished(asyncio.wrap_future(self.engine.ended))
