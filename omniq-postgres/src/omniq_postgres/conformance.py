@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +15,7 @@ from omniq_postgres import plugin
 from omniq_postgres.schema import FORMAT, in_schema, script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 __all__ = ["PostgresHarness"]
 
@@ -94,6 +95,17 @@ class PostgresHarness(Harness):
         await self._run(
             f"UPDATE omniq.meta SET value = '{FORMAT + 1}' WHERE key IN ('format', 'min_writer')", namespace
         )
+
+    @asynccontextmanager
+    async def transaction(self, namespace: str) -> AsyncIterator[asyncpg.Connection]:
+        """Begin one of asyncpg; every schema is in the same database."""
+        del namespace
+        connection = await asyncpg.connect(self.url)
+        try:
+            async with connection.transaction():
+                yield connection
+        finally:
+            await connection.close()
 
     async def _run(self, statement: str, namespace: str = "") -> list[Any]:
         connection = await asyncpg.connect(self.url)

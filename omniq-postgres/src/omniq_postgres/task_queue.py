@@ -32,6 +32,7 @@ from omniq_postgres.rows import (
 from omniq_postgres.schedules import advance_values
 from omniq_postgres.schema import in_schema
 from omniq_postgres.texts import given, kept
+from omniq_postgres.transactional import Inbox
 
 if TYPE_CHECKING:
     import builtins
@@ -106,6 +107,10 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         values = spec_columns(specs)
         ((replies,),) = await self._write(statements.ENQUEUE, now, self._mode, *values, kinds=WORK + EVENTS)
         return _enqueued(specs, replies)
+
+    async def enqueue_within(self, connection: object, specs: Sequence[TaskSpec]) -> list[Enqueued]:
+        database = self._opened
+        return await Inbox(database.schema, notify=database.bell.is_push).enqueue(connection, specs)
 
     async def fire(
         self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
