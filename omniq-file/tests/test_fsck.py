@@ -5,11 +5,12 @@ import json
 import os
 import time
 
+import click
 import pytest
 from click.testing import CliRunner
 from file_steps import compact, completed, spec
 
-from omniq.cli import main
+from omniq_file import commands
 
 DAMAGED = 1
 
@@ -26,7 +27,9 @@ async def folder(tmp_path, open_roles):
 
 
 def fsck(folder, *options):
-    done = CliRunner().invoke(main, ["fsck", str(folder), *options], catch_exceptions=False)
+    cli = click.Group("omniq")
+    commands.omniq_register_commands(cli)
+    done = CliRunner().invoke(cli, ["fsck", str(folder), *options], catch_exceptions=False)
     return done.exit_code, done.output
 
 

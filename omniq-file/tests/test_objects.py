@@ -20,7 +20,7 @@ from omniq_conformance.registry import items
 from omniq_file import objects
 from omniq_file.object_chores import ObjectCompacting
 
-FEW = {"OQ-Q-0201", "OQ-R-0501", "OQ-E-0501", "OQ-S-0501", "OQ-Q-0901-joined", "OQ-X-0901", "OQ-X-0950-joined"}
+FEW = {"OQ-Q-0501", "OQ-R-0501", "OQ-E-0501", "OQ-S-0501", "OQ-Q-0901-joined", "OQ-X-0901", "OQ-X-0950-joined"}
 ON_S3 = [item for item in items() if item.id in FEW]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from omniq.models.record import TaskBody, TaskRecord
     from omniq.models.result import ResultRecord
+    from omniq.models.status import TaskStatus
     from omniq_file.engine import Engine
     from omniq_file.formats import Format
     from omniq_file.local import LocalMedium
@@ -106,8 +107,8 @@ class Projecting:
             for shown in page:
                 self._projection.show(*self._filled(shown))
                 after = shown[0]
-        ids, results = self._engine.ask(lambda tx: (set(tx.view.tasks), _lonely(tx.view)))
-        strays = self._projection.strays(ids, results)
+        states, results = self._engine.ask(lambda tx: (_states(tx.view), _lonely(tx.view)))
+        strays = self._projection.strays(states, results)
         self._projection.end(first)
         return strays
 
@@ -144,6 +145,10 @@ def _everything(engine: Engine, tx: Transaction, after: str) -> tuple[int, list[
 def _shown(view: View, task_id: str) -> Shown:
     task = view.tasks.get(task_id)
     return task_id, None if task is None else copy_task(task), view.results.by_id.get(task_id)
+
+
+def _states(view: View) -> dict[str, TaskStatus]:
+    return {task.id: task.state for task in view.tasks.values()}
 
 
 def _lonely(view: View) -> set[str]:

@@ -221,7 +221,8 @@ class Checkup:
             expected = dict(self._expected(projection))
             wrong = [path for path, content in expected.items() if self._content(path) != content]
             lonely = self._view.results.by_id.keys() - self._view.tasks.keys()
-            strays = projection.strays(self._view.tasks, lonely, remove=self._repair)
+            states = {task.id: task.state for task in self._view.tasks.values()}
+            strays = projection.strays(states, lonely, remove=self._repair)
             if wrong or strays:
                 shown = ", ".join([*wrong, *strays][:_SHOWN])
                 self._found(f"{len(wrong)} files for people are missing or old, {len(strays)} are left over: {shown}")

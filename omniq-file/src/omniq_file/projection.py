@@ -17,7 +17,7 @@ from omniq_file.locks import FileLock
 from omniq_file.names import file_stem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -99,10 +99,12 @@ class Projection:
         elif self._has_results:
             self._remove("results", name)
 
-    def strays(self, ids: Iterable[str], results: Iterable[str], *, remove: bool = True) -> list[str]:
+    def strays(self, states: Mapping[str, TaskStatus], results: Iterable[str], *, remove: bool = True) -> list[str]:
         """Remove files and links of ids that are not there, if so wanted, and return their paths; under the lock."""
-        names = {file_stem(each) + self._ending for each in ids}
-        expected = dict.fromkeys(("tasks", *FOLDERS.values()), names)
+        names = {task_id: file_stem(task_id) + self._ending for task_id in states}
+        expected = {"tasks": set(names.values())}
+        for state, folder in FOLDERS.items():
+            expected[folder] = {names[task_id] for task_id, each in states.items() if each is state}
         expected["results"] = {file_stem(each) + self._ending for each in results}
         found: list[str] = []
         for folder, known in expected.items():
