@@ -13,6 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from omniq.errors import CapabilityError, ConfigError, OutcomeUnknownError, StoreFormatError
 from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Capabilities, Durability, Scope
@@ -44,7 +46,7 @@ _TIMEOUTS = {"connect_timeout": 5, "read_timeout": 20}
 _KEPT = 8
 _creating = threading.Lock()
 _making = threading.Lock()
-_made: dict[str, Any] = {}
+_made: dict[str, _Client] = {}
 
 
 class ObjectMedium(Medium):
@@ -60,6 +62,7 @@ class ObjectMedium(Medium):
         self._options = options
         self._uri = options.fsspec_uri or ""
         self._protocol = self._uri.partition(":")[0].lower()
+        self._client: _Client
         self._fs: Any = None
         self._root = ""
         self._skew = 0
@@ -86,7 +89,8 @@ class ObjectMedium(Medium):
                 f"object, so tasks could run twice. Use one of {', '.join(sorted(CONDITIONAL))}, a local folder, or "
                 "a server backend."
             )
-        self._fs = _filesystem(self._protocol, self._options.storage_options)
+        self._client = _client(self._protocol, self._options.storage_options)
+        self._fs = self._client.fs
         self._root = str(self._fs._strip_protocol(self._uri)).rstrip("/")  # noqa: SLF001 - fsspec has no other
         try:
             descriptor = self._descriptor()
@@ -97,7 +101,9 @@ class ObjectMedium(Medium):
             raise found from error
         descriptor.check(self._options.serialization_format, self.shown)
         if self._protocol != "memory":
-            self._skew = self._measured_skew()
+            if self._client.skew is None:
+                self._client.skew = self._measured_skew()
+            self._skew = self._client.skew
         return Opened(capabilities=self._capabilities(descriptor), serialization_format=descriptor.serialization_format)
 
     def _descriptor(self) -> Descriptor:
@@ -105,20 +111,25 @@ class ObjectMedium(Medium):
         path = self._path(NAME)
         data = self._get(path)
         if data is None:
-            with contextlib.suppress(FileExistsError):
-                self._create(path, Descriptor.make(self._options.serialization_format).dump())
-            data = self._get(path)
-        if data is None:
-            raise StoreFormatError(f"{self.shown}: what was just written cannot be read.")
-        try:
-            self._create(path, data)
-        except FileExistsError:
-            return Descriptor.read(data, f"{self.shown}/{NAME}")
-        raise CapabilityError(
-            f"{self.shown}: the store overwrites objects although `If-None-Match: *` forbids it, so two workers could "
-            "claim one task. Use a store that has conditional writes (AWS S3, MinIO, Ceph, R2 ... in new versions), a "
-            "local folder, or a server backend."
-        )
+            made = Descriptor.make(self._options.serialization_format).dump()
+            try:
+                self._create(path, made)
+                data = made
+            except FileExistsError:
+                data = self._get(path) or b""
+        place = self._uri.split("/")[2]
+        if place not in self._client.conditional:
+            try:
+                self._create(path, data)
+            except FileExistsError:
+                self._client.conditional.add(place)
+            else:
+                raise CapabilityError(
+                    f"{self.shown}: the store overwrites objects although `If-None-Match: *` forbids it, so two "
+                    "workers could claim one task. Use a store that has conditional writes (AWS S3, MinIO, Ceph, R2 "
+                    "... in new versions), a local folder, or a server backend."
+                )
+        return Descriptor.read(data, f"{self.shown}/{NAME}")
 
     def _measured_skew(self) -> int:
         """Return by how much the store's clock is ahead, if that is more than a request may take."""
@@ -152,7 +163,7 @@ class ObjectMedium(Medium):
         )
 
     def close(self) -> None:
-        self._fs = None  # it may serve other stores; see `_filesystem`
+        self._fs = None  # it may serve other stores; see `_Client`
 
     def chores(self, engine: Engine) -> list[Chore]:
         from omniq_file.object_chores import ObjectCompacting
@@ -334,12 +345,26 @@ def _now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def _filesystem(protocol: str, options: dict[str, Any]) -> Any:
-    """Return what reaches the objects; it is kept, because making one takes long, and it serves every thread."""
+@attrs.define
+class _Client:
+    """What reaches the objects. It is kept, because making one takes long, and it serves every thread.
+
+    Attributes:
+        fs: As fsspec has it.
+        conditional: Buckets in which conditions are minded.
+        skew: By how many milliseconds the store's clock is ahead; None as long as nobody looked.
+    """
+
+    fs: Any
+    conditional: set[str] = attrs.field(factory=set)
+    skew: int | None = None
+
+
+def _client(protocol: str, options: dict[str, Any]) -> _Client:
     import fsspec
 
     if protocol == "memory":
-        return fsspec.filesystem("memory")
+        return _Client(fsspec.filesystem("memory"))
     given = {**options, "config_kwargs": {**_TIMEOUTS, **(options.get("config_kwargs") or {})}}
     key = json.dumps([os.getpid(), protocol, given], sort_keys=True, default=repr)
     with _making:
@@ -347,9 +372,10 @@ def _filesystem(protocol: str, options: dict[str, Any]) -> Any:
             while len(_made) >= _KEPT:
                 del _made[next(iter(_made))]
             try:
-                _made[key] = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **given)
+                fs = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **given)
             except ImportError as error:
                 raise ConfigError(
                     f"fsspec_uri: {protocol} needs another package: pip install 'omniq-file[s3]'"
                 ) from error
+            _made[key] = _Client(fs)
         return _made[key]
