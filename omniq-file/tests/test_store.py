@@ -11,7 +11,7 @@ import sys
 import pytest
 from file_steps import claimed, compact, completed, spec
 
-from omniq.errors import ConfigError, StorageError, StoreFormatError
+from omniq.errors import ConfigError, OutcomeUnknownError, StorageError, StoreFormatError
 from omniq.models.event import EventFilter
 from omniq.models.record import Completion, TaskBody, TaskSpec
 from omniq.models.result import ResultRecord
@@ -278,3 +278,22 @@ asyncio.run(main())
     assert sorted(itertools.chain(*told)) == sorted(f"t{n}".encode() for n in range(400))
     assert len(names(tmp_path)["completed"]) == 400
     assert names(tmp_path)["pending"] == []
+
+
+async def test_what_the_disk_did_not_confirm_is_written_anew(tmp_path, open_roles, monkeypatch):
+    failures = [OSError(5, "Input/output error")]
+    real = os.fdatasync
+
+    def fdatasync(descriptor):
+        if failures:
+            raise failures.pop()
+        real(descriptor)
+
+    async with open_roles(tmp_path, fsync="always") as roles:
+        monkeypatch.setattr(os, "fdatasync", fdatasync)
+        with pytest.raises(OutcomeUnknownError, match="did not confirm"):
+            await roles.queue.enqueue([spec("doubtful")])
+        assert [each.created for each in await roles.queue.enqueue([spec("after"), spec("doubtful")])] == [True, False]
+        assert len(list((tmp_path / "store" / "checkpoints").iterdir())) == 1
+    async with open_roles(tmp_path) as roles:
+        assert [task.id for task in await roles.queue.list()] == ["doubtful", "after"]

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from omniq.errors import StoreFormatError
 from omniq_file.locks import FileLock
 from omniq_file.machine.stored import UNREADABLE, StoredBody, StoredResult, copy_task
-from omniq_file.machine.transaction import fold, whole
+from omniq_file.machine.transaction import checkpoint_pages, fold
 from omniq_file.machine.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from omniq.models.record import TaskBody, TaskRecord
     from omniq.models.result import ResultRecord
     from omniq.models.status import TaskStatus
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from omniq_file.projection import Projection
     from omniq_file.segments import Segments
 
-__all__ = ["Compacting", "Projecting", "Syncing", "checkpoint_pages", "filled_body", "filled_result", "state_before"]
+__all__ = ["Compacting", "Projecting", "Syncing", "filled_body", "filled_result", "state_before"]
 
 _SLICE = 200
 _LARGEST = 64 * 1024
@@ -267,12 +265,6 @@ class Compacting:
 
     def _rotate(self, *, needed: bool) -> int:
         return self._medium.segments.rotate() if needed or self._is_worth() else 0
-
-
-def checkpoint_pages(view: View, number: int, form: Format) -> Iterator[bytes]:
-    """Yield what a checkpoint before an entry consists of."""
-    for effects in whole(view):
-        yield form.dump({"n": number, "at": view.clock, "do": effects})
 
 
 def state_before(segments: Segments, form: Format, number: int) -> View:

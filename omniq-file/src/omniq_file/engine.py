@@ -22,7 +22,7 @@ from omniq_file.bells import DONE, EVENTS, WORK
 from omniq_file.failures import mapped
 from omniq_file.formats import make_format
 from omniq_file.jobs import Board, Job, Outcome, Waiter, resolve
-from omniq_file.machine.transaction import Effect, Transaction, fold
+from omniq_file.machine.transaction import Effect, Transaction, checkpoint_pages, fold
 from omniq_file.machine.view import Noise, View
 from omniq_file.medium import ConflictError, LaggingError
 
@@ -296,6 +296,8 @@ class Engine:
                         self._refresh(exclusive=True)
                     elif not self._is_fresh:
                         continue
+                    if self.medium.is_doubtful:
+                        self.medium.renew(checkpoint_pages(self.view, self.medium.position, self.format))
                     outcomes, effects = self._decided(jobs)
                     if not effects and not must_read and not attempt:
                         continue  # nobody confirmed that the view is up to date

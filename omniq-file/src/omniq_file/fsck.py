@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from omniq.errors import OmniQError, StoreFormatError
-from omniq_file.chores import checkpoint_pages, filled_body, filled_result
+from omniq_file.chores import filled_body, filled_result
 from omniq_file.descriptor import NAME, Descriptor
 from omniq_file.formats import make_format
 from omniq_file.framing import salvage, scan
 from omniq_file.local import LocalMedium
 from omniq_file.locks import FileLock
-from omniq_file.machine.transaction import fold
+from omniq_file.machine.transaction import checkpoint_pages, fold
 from omniq_file.machine.view import View
 from omniq_file.projection import FOLDERS, Projection
 from omniq_file.segments import Segments

@@ -169,6 +169,13 @@ class LocalMedium(Medium):
     def append(self, payload: bytes) -> None:
         self.segments.append(payload)
 
+    @property
+    def is_doubtful(self) -> bool:
+        return self.segments.is_doubtful
+
+    def renew(self, pages: Iterable[bytes]) -> None:
+        self.segments.renew(pages)
+
     # Blobs
 
     def write_blobs(self, blobs: Sequence[tuple[str, bytes]]) -> None:

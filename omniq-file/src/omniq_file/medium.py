@@ -108,6 +108,15 @@ class Medium(ABC):
             OutcomeUnknownError: The entry is in the log if the position moved on; if not, it may come there yet.
         """
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is unknown whether earlier entries will last; `renew` has to come before the next one."""
+        return False
+
+    def renew(self, pages: Iterable[bytes]) -> None:
+        """Write all that is known as a checkpoint, and go on behind it; inside of `exclusive()`."""
+        del pages
+
     @abstractmethod
     def write_blobs(self, blobs: Sequence[tuple[str, bytes]]) -> None:
         """Write blobs of names that were never used; from any thread.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omniq_file.machine.transaction import whole
+from omniq_file.machine.transaction import checkpoint_pages
 
 if TYPE_CHECKING:
     from omniq_file.engine import Engine
@@ -47,5 +47,5 @@ class ObjectCompacting:
         return number
 
     def _pages(self, tx: Transaction) -> tuple[int, list[bytes]]:
-        number, view, dump = self._medium.position, tx.view, self._engine.format.dump
-        return number, [dump({"n": number, "at": view.clock, "do": effects}) for effects in whole(view)]
+        number = self._medium.position
+        return number, list(checkpoint_pages(tx.view, number, self._engine.format))

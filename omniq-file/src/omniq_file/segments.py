@@ -35,6 +35,8 @@ class Segments:
         position: The number of the next entry.
         descriptor: Of the segment in use.
         size: How many bytes of it were read or written.
+        is_doubtful: Whether the disk failed to confirm what was written, so that nothing later in this segment counts
+            as confirmed either.
     """
 
     def __init__(self, folder: Path, *, sync: bool, sync_ever: bool) -> None:
@@ -220,6 +222,15 @@ class Segments:
             os.fdatasync(self.descriptor)
         self._open(number)
         return number
+
+    def renew(self, pages: Iterable[bytes]) -> None:
+        """Go on in a new segment, behind a checkpoint of all that is in this one, which the disk did not confirm."""
+        number = self.position
+        self.make(number)
+        self.write_checkpoint(number, pages)
+        _write_all(self.descriptor, frame(b""), self.size)
+        self._open(number)
+        self.is_doubtful = False
 
     def write_checkpoint(self, number: int, pages: Iterable[bytes]) -> int:
         """Write the state before an entry, and return the size; then what it makes needless may be removed."""

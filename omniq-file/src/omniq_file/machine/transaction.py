@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from omniq_file.machine.stored import Row
     from omniq_file.machine.view import View
 
-__all__ = ["Effect", "Reader", "Transaction", "fold", "whole"]
+__all__ = ["Effect", "Reader", "Transaction", "Writer", "checkpoint_pages", "fold"]
 
 Effect = list[Any]
 """The name of an effect and its arguments."""
@@ -111,6 +111,13 @@ class Transaction:
             apply(argument)
 
 
+class Writer(Protocol):
+    """Writes plain data, and what effects have beside it; see `omniq_file.formats`."""
+
+    def dump(self, data: object) -> bytes:
+        """Write an entry."""
+
+
 class Reader(Protocol):
     """How the log writes what is no plain data; see `omniq_file.formats`."""
 
@@ -149,7 +156,13 @@ def fold(view: View, effects: Iterable[Effect], reader: Reader) -> None:
                 raise ValueError(msg)
 
 
-def whole(view: View) -> Iterable[list[Effect]]:
+def checkpoint_pages(view: View, number: int, writer: Writer) -> Iterable[bytes]:
+    """Yield the entries that a checkpoint before an entry consists of."""
+    for effects in _pages(view):
+        yield writer.dump({"n": number, "at": view.clock, "do": effects})
+
+
+def _pages(view: View) -> Iterable[list[Effect]]:
     """Yield pages of effects that make an empty view into this one."""
     page: list[Effect] = []
     for effect in _whole(view):
