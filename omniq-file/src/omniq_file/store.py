@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "acquire"]
 
+_MUCH = 1000
 _open: dict[str, Store] = {}
 _lock = threading.Lock()
 
@@ -59,13 +60,15 @@ class Store:
         await asyncio.shield(asyncio.wrap_future(self.engine.opened))
 
     async def release(self) -> None:
-        """Leave when everything is written; the last one has everything ended."""
+        """Leave; the last one has everything written and ended, others wait for the files if there is little to do."""
         with _lock:
             self._users -= 1
             is_last = self._users == 0
             if is_last and _open.get(self._key) is self:
                 del _open[self._key]
         if not is_last:
+            if len(self.engine.view.dirty) > _MUCH:
+                return
             await asyncio.shield(asyncio.wrap_future(self._keeper.flush()))
             return
         self._keeper.stop()
