@@ -43,6 +43,7 @@ _CONTENTION = 30.0
 """Seconds after which an operation that others are always faster than gives up."""
 _PAUSE = 0.01
 _MANY_DIRTY = 10_000
+_NOW_AND_THEN = 10.0
 
 
 class Engine:
@@ -86,6 +87,7 @@ class Engine:
         self._stopping = False
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._told = 0.0
         self._woken = False
         self._reader, self._writer = socket.socketpair()
         self._poll = select.poll()
@@ -246,7 +248,8 @@ class Engine:
             except LaggingError:
                 continue
             self._deliver()
-            if len(self.view.dirty) > _MANY_DIRTY:
+            if len(self.view.dirty) > _MANY_DIRTY and time.monotonic() > self._told + _NOW_AND_THEN:
+                self._told = time.monotonic()
                 self._on_entry()  # or what others show is never forgotten
             return
         raise ConnectionLostError(f"{self.medium.shown}: others are always faster. Try again.")
