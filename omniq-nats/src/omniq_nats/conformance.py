@@ -1,0 +1,157 @@
+"""How the conformance suite opens this backend; needs omniq-conformance."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from omniq.storage.backend import BackendConfig
+from omniq_conformance import Harness, OpenedStores, open_plugin
+from omniq_nats import plugin
+from omniq_nats.codec import event_from, load_slot, unpack
+from omniq_nats.failures import RefusedError
+from omniq_nats.feed import scan
+from omniq_nats.greeting import FORMAT
+from omniq_nats.jetstream import JetStream, Progress, Write
+from omniq_nats.link import Link
+from omniq_nats.names import Names
+from omniq_nats.options import NatsOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+__all__ = ["NatsHarness"]
+
+_GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
+_SAVED = "messages.json"
+
+
+class NatsHarness(Harness):
+    """A namespace is two streams."""
+
+    backend = "nats"
+    server_kind: ClassVar[str | None] = "nats"
+    golden = _GOLDEN if _GOLDEN.is_dir() else None
+
+    async def open(self, namespace: str) -> OpenedStores:
+        """Return a handle on the streams of the namespace."""
+        return await open_plugin(plugin, self._config(namespace))
+
+    async def destroy(self, namespace: str) -> None:
+        """Delete them."""
+        async with self._jetstream(namespace) as jetstream:
+            for stream in (jetstream.names.log, jetstream.names.keys):
+                with contextlib.suppress(RefusedError):
+                    await jetstream.api(f"STREAM.DELETE.{stream}")
+
+    async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
+        """Read every message."""
+        found: dict[str, list[str]] = {name: [] for name in ("tasks", "results", "schedules", "events", "outbox")}
+        found |= {"bodies": [], "unique": []}
+        async with self._jetstream(namespace) as jetstream:
+            names = jetstream.names
+            latest = {}
+            async for message in _messages(jetstream, names.log, f"{names.prefix}.l.>"):
+                if not message.subject.endswith(b".h"):
+                    event = event_from(unpack(message.payload), 0)
+                    found["events"].append(f"{event.task_id}/{event.version}")
+                    continue
+                slot = load_slot(message.payload, message.rev)
+                latest[slot.id] = slot
+                if slot.entry is not None:
+                    found["events"].append(f"{slot.entry[0]}/{slot.entry[2]}")
+            results = set()
+            for slot in latest.values():
+                if slot.row is not None:
+                    found["tasks"].append(slot.id)
+                if slot.result is not None:
+                    results.add(slot.id)
+                found["outbox"] += [f"{values[0]}/{values[2]}" for _, values in slot.outbox]
+            async for message in _messages(jetstream, names.keys, f"{names.prefix}.>"):
+                kind = message.subject[len(names.prefix) + 1 :][:1]
+                if kind == b"r":
+                    results.add(unpack(message.payload)[0][0])
+                elif kind == b"s":
+                    found["schedules"].append(unpack(message.payload)[0][0])
+                elif kind in b"bu":
+                    found["bodies" if kind == b"b" else "unique"].append(message.subject.decode())
+            found["results"] = sorted(results)
+        return found
+
+    async def save(self, namespace: str, folder: Path) -> None:
+        """Write every message, without its number."""
+        async with self._jetstream(namespace) as jetstream:
+            names = jetstream.names
+            saved: dict[str, Any] = {}
+            for kind, stream in (("log", names.log), ("keys", names.keys)):
+                told = await jetstream.info(stream)
+                assert told is not None
+                saved[kind] = {
+                    "description": told["config"]["description"],
+                    "first": told["state"]["first_seq"],
+                    "messages": [
+                        [message.rev, message.subject.decode()[len(names.prefix) :], message.payload.hex()]
+                        async for message in _messages(jetstream, stream, f"{names.prefix}.>")
+                    ],
+                }
+        (folder / _SAVED).write_text(json.dumps(saved, indent=1) + "\n")
+
+    async def restore(self, namespace: str, folder: Path) -> None:
+        """Write them again, each under its old number, by filling the gaps with messages that are deleted."""
+        saved = json.loads((folder / _SAVED).read_text())
+        stores = await self.open(namespace)
+        await stores.close()
+        async with self._jetstream(namespace) as jetstream:
+            names = jetstream.names
+            for kind, stream in (("log", names.log), ("keys", names.keys)):
+                await jetstream.api(f"STREAM.PURGE.{stream}", {})
+                told = await jetstream.info(stream)
+                assert told is not None
+                told["config"]["description"] = saved[kind]["description"]
+                await jetstream.api(f"STREAM.UPDATE.{stream}", told["config"])
+                await _fill(jetstream, stream, told["state"]["last_seq"], saved[kind]["messages"])
+
+    async def make_newer(self, namespace: str) -> None:
+        """Raise the numbers of the format."""
+        async with self._jetstream(namespace) as jetstream:
+            for stream in (jetstream.names.log, jetstream.names.keys):
+                told = await jetstream.info(stream)
+                assert told is not None
+                mark = json.loads(told["config"]["description"])
+                mark |= {"format": FORMAT + 1, "min_writer": FORMAT + 1}
+                told["config"]["description"] = json.dumps(mark)
+                await jetstream.api(f"STREAM.UPDATE.{stream}", told["config"])
+
+    def _config(self, namespace: str) -> BackendConfig:
+        return BackendConfig(backend_type="nats", url=self.url, options={"namespace": namespace})
+
+    @contextlib.asynccontextmanager
+    async def _jetstream(self, namespace: str) -> AsyncIterator[JetStream]:
+        options = NatsOptions.read(self._config(namespace))
+        link = Link(options)
+        try:
+            yield JetStream(link, Names.of(namespace, "omniq"), is_direct=options.replicas == 1)
+        finally:
+            await link.close()
+
+
+async def _messages(jetstream: JetStream, stream: str, subject: str) -> AsyncIterator[Any]:
+    async with contextlib.aclosing(scan(jetstream, stream, subject)) as messages:
+        async for message in messages:
+            yield message
+
+
+async def _fill(jetstream: JetStream, stream: str, last: int, messages: Sequence[Any]) -> None:
+    """Write messages under their numbers; the stream's next one is `last` + 1."""
+    filler = f"{jetstream.names.prefix}.{'q' if stream == jetstream.names.log else 'c'}"
+    filler += "" if filler.endswith(".c") else ".filler"
+    progress = Progress()
+    for rev, subject, payload in messages:
+        gap = [Write(filler, None, b"")] * (rev - last - 1)
+        revs = await jetstream.write(gap, progress)
+        await jetstream.delete(stream, revs, progress)
+        (written,) = await jetstream.write([Write(f"{jetstream.names.prefix}{subject}", None, bytes.fromhex(payload))], progress)
+        assert written == rev
+        last = rev

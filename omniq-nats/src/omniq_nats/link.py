@@ -1,0 +1,223 @@
+"""The way to the servers: one connection at a time, made anew when it broke, and requests in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import ssl
+from typing import TYPE_CHECKING
+
+from omniq.errors import ConfigError, StoreClosedError
+from omniq_nats.failures import NETWORK, not_reached
+from omniq_nats.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from omniq_nats.options import NatsOptions
+    from omniq_nats.wire import Request
+
+__all__ = ["Link"]
+
+_WINDOW = 1024
+_WINDOW_BYTES = 4_000_000
+_PING = 2
+_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+
+
+class Link:
+    """Belongs to the event loop in which it is opened.
+
+    Args:
+        options: How to reach the servers.
+    """
+
+    def __init__(self, options: NatsOptions) -> None:
+        self.options = options
+        self._wire: Wire | None = None
+        self._making: asyncio.Task[Wire] | None = None
+        self._ended: set[asyncio.Task[None]] = set()
+        self._pid = os.getpid()
+        self._is_closed = False
+        self._first = 0
+        self._failures = 0
+        self._listeners: set[Callable[[], None]] = set()
+
+    async def wire(self) -> Wire:
+        """Return a connection that is not known to be broken.
+
+        Raises:
+            ConnectionLostError: None can be made.
+            ConfigError: The servers refuse the login.
+        """
+        if self._wire is not None and self._wire.is_usable:
+            return self._wire
+        if self._is_closed or self._pid != os.getpid():
+            raise StoreClosedError("The NATS backend is closed. Open it again, or make a new application.")
+        if self._making is None:
+            self._making = asyncio.get_running_loop().create_task(self._make(), name="omniq-nats-connect")
+            self._making.add_done_callback(self._made)
+        return await asyncio.shield(self._making)
+
+    @property
+    def current(self) -> Wire | None:
+        """The connection, if there is one."""
+        return self._wire if self._wire is not None and self._wire.is_usable else None
+
+    async def ask(self, requests: Sequence[Request]) -> list[tuple[bytes, bytes] | None]:
+        """Send requests, all at once as far as that is sensible, and return the answers; None for each that was lost.
+
+        Raises:
+            ConnectionLostError: Nothing was sent.
+        """
+        wire = await self.wire()
+        if len(requests) <= _WINDOW and sum(len(request[2]) for request in requests) <= _WINDOW_BYTES:
+            return await self._exchange(wire, requests)
+        replies: list[tuple[bytes, bytes] | None] = []
+        for part in _windows(requests):
+            found = await self._exchange(wire, part) if wire.is_usable else [None] * len(part)
+            replies += found
+        return replies
+
+    async def _exchange(self, wire: Wire, requests: Sequence[Request]) -> list[tuple[bytes, bytes] | None]:
+        batch = wire.send(requests)
+        try:
+            await asyncio.wait_for(batch.done, self.options.request_timeout)
+        except TimeoutError:
+            # Whatever comes later would be taken for lost: use another connection.
+            self._drop(wire)
+        finally:
+            if batch.left:
+                wire.forget(batch)
+        return batch.replies
+
+    def listening(self, is_lost: Callable[[], None]) -> None:
+        """Call a function whenever a connection broke."""
+        self._listeners.add(is_lost)
+
+    def unlistening(self, is_lost: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._listeners.discard(is_lost)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._is_closed = True
+        if self._making is not None:
+            self._making.cancel()
+            await asyncio.wait({self._making})
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.end()
+        if self._ended:
+            await asyncio.wait(self._ended)
+
+    def _drop(self, wire: Wire) -> None:
+        wire.over()
+
+    def _lost(self, wire: Wire) -> None:
+        if self._wire is wire:
+            self._wire = None
+        task = asyncio.get_running_loop().create_task(wire.end(), name="omniq-nats-end")
+        self._ended.add(task)
+        task.add_done_callback(self._ended.discard)
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _made(self, task: asyncio.Task[Wire]) -> None:
+        self._making = None
+        if not task.cancelled():
+            task.exception()  # somebody else waits for it, or nobody any more
+
+    async def _make(self) -> Wire:
+        options = self.options
+        servers = [*options.servers[self._first :], *options.servers[: self._first]]
+        last: BaseException | None = None
+        if self._failures:
+            await asyncio.sleep(min(_PAUSE * 2 ** min(self._failures, 10), _LONGEST_PAUSE))
+        try:
+            async with asyncio.timeout(options.connect_timeout):
+                for number, server in enumerate(servers):
+                    try:
+                        wire = await self._connect(server)
+                    except NETWORK as error:
+                        last = error
+                    else:
+                        self._first = (self._first + number) % len(servers)
+                        self._failures = 0
+                        return wire
+        except TimeoutError:
+            last = last or TimeoutError("it did not answer in time")
+        self._failures += 1
+        self._first = (self._first + 1) % len(servers)
+        raise not_reached(last, options.where)
+
+    async def _connect(self, server: str) -> Wire:
+        options = self.options
+        prefix = f"{options.inbox_prefix}.{secrets.token_hex(11)}"
+        wire = Wire(prefix, lambda: self._lost(wire))
+        try:
+            await wire.connect(
+                server,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=max(options.connect_timeout / len(options.servers), 0.1),
+                ping_interval=_PING,
+                max_outstanding_pings=2,
+                name="omniq",
+                error_cb=wire.had_error,
+                closed_cb=wire.was_closed,
+                user=options.user,
+                password=options.password,
+                token=options.token,
+                nkeys_seed=None if options.nkey is None else str(options.nkey),
+                user_credentials=None if options.credentials is None else str(options.credentials),
+                tls=_context(options),
+                tls_handshake_first=options.tls_first,
+            )
+        except BaseException as error:
+            with contextlib.suppress(Exception):
+                await wire.close()
+            with contextlib.suppress(Exception):
+                wire._transport.close()  # noqa: SLF001 - nats-py leaves it open when it cannot greet
+            why = wire.last_error
+            if isinstance(error, NETWORK) and why is not None and why is not error:
+                raise why from error
+            raise
+        wire.begin()
+        self._wire = wire
+        return wire
+
+
+def _windows(requests: Sequence[Request]) -> list[Sequence[Request]]:
+    parts, start, size = [], 0, 0
+    for end, request in enumerate(requests):
+        if end > start and (end - start >= _WINDOW or size + len(request[2]) > _WINDOW_BYTES):
+            parts.append(requests[start:end])
+            start, size = end, 0
+        size += len(request[2])
+    parts.append(requests[start:])
+    return parts
+
+
+def _context(options: NatsOptions) -> ssl.SSLContext | None:
+    """Return how to encrypt.
+
+    Raises:
+        ConfigError: A certificate or key cannot be read.
+    """
+    if not (options.tls or options.tls_first or options.tls_ca or options.tls_cert):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=None if options.tls_ca is None else str(options.tls_ca))
+        if not options.tls_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if options.tls_cert is not None:
+            context.load_cert_chain(options.tls_cert, options.tls_key)
+    except OSError as error:
+        raise ConfigError(f"tls_ca, tls_cert or tls_key cannot be used: {error}. Give files in PEM format.") from error
+    return context

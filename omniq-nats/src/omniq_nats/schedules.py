@@ -1,0 +1,167 @@
+"""The schedule storage role on NATS."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from omniq.models.schedule import MisfirePolicy, Schedule, ScheduleKind
+from omniq.storage.limits import check_schedule
+from omniq.storage.schedules import ScheduleStorage
+from omniq_nats.codec import body_from, body_values, mark, pack, unpack
+from omniq_nats.feed import scan
+from omniq_nats.jetstream import CONFLICT, Progress, Write
+from omniq_nats.role import NatsRole
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Sequence
+
+    from omniq.storage.schedules import Advance
+    from omniq_nats.jetstream import Message
+
+__all__ = ["NatsScheduleStorage"]
+
+_FIELDS = [field.name for field in attrs.fields(Schedule) if field.name != "body"]
+
+
+class NatsScheduleStorage(NatsRole, ScheduleStorage):
+    """Schedules by id, each a message; there are few, so whatever has another order reads them all."""
+
+    async def put(
+        self, schedule: Schedule, *, expected_version: int | None = None, now: int | None = None
+    ) -> Schedule | None:
+        check_schedule(schedule, self.capabilities)
+        at = await self._opened.time(now)
+
+        def change(old: Schedule | None) -> Schedule | None:
+            if expected_version is not None and expected_version != (0 if old is None else old.version):
+                return None
+            if old is None:
+                return attrs.evolve(schedule, version=at, created_at=at)
+            return attrs.evolve(schedule, version=old.version + 1, created_at=old.created_at)
+
+        return await self._change(schedule.id, change, Progress())
+
+    async def get(self, ids: Sequence[str]) -> list[Schedule | None]:
+        self._opened.check_open()
+        if not ids:
+            return []
+        return [_schedule(message) for message in await self._last(ids)]
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> builtins.list[Schedule]:
+        found = [each for each in await self._all() if after is None or each.id > after]
+        found.sort(key=lambda each: each.id)
+        return found[: max(limit, 0)]
+
+    async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
+        store, progress = self._opened, Progress()
+        answers = []
+        for schedule_id in ids:
+            was_there = False
+            while not was_there:
+                (message,) = await self._last([schedule_id])
+                if message is None:
+                    break
+                (was_there,) = await store.jetstream.delete(store.names.keys, [message.rev], progress)
+            answers.append(was_there)
+        return answers
+
+    async def due(self, limit: int = 100, *, now: int | None = None) -> builtins.list[Schedule]:
+        at = await self._opened.time(now)
+        found = [
+            (each.next_run, each.id, each)
+            for each in await self._all()
+            if not each.paused and each.next_run is not None and each.next_run <= at
+        ]
+        found.sort(key=lambda each: each[:2])
+        return [each for _, _, each in found[: max(limit, 0)]]
+
+    async def advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
+        self._opened.check_open()
+        progress = Progress()
+
+        def advancing(step: Advance) -> Callable[[Schedule | None], Schedule | None]:
+            def change(old: Schedule | None) -> Schedule | None:
+                if old is None or old.version != step.expected_version:
+                    return None
+                return attrs.evolve(
+                    old,
+                    version=old.version + 1,
+                    next_run=step.next_run,
+                    last_run=old.last_run if step.last_run is None else step.last_run,
+                    runs=old.runs + step.fired,
+                )
+
+            return change
+
+        return [await self._change(step.id, advancing(step), progress) is not None for step in advances]
+
+    async def pause(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
+        return await self._set_paused(ids, paused=True)
+
+    async def resume(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
+        return await self._set_paused(ids, paused=False)
+
+    async def next_due(self) -> int | None:
+        found = (each.next_run for each in await self._all() if not each.paused and each.next_run is not None)
+        return min(found, default=None)
+
+    async def _set_paused(self, ids: Sequence[str], *, paused: bool) -> builtins.list[Schedule | None]:
+        self._opened.check_open()
+        progress = Progress()
+
+        def change(old: Schedule | None) -> Schedule | None:
+            if old is None or old.paused is paused:
+                return None
+            return attrs.evolve(old, version=old.version + 1, paused=paused)
+
+        return [await self._change(schedule_id, change, progress) for schedule_id in ids]
+
+    async def _change(
+        self, schedule_id: str, change: Callable[[Schedule | None], Schedule | None], progress: Progress
+    ) -> Schedule | None:
+        """Store what becomes of a schedule, unless nothing does; return what was stored."""
+        store = self._opened
+        while True:
+            (message,) = await self._last([schedule_id])
+            new = change(_schedule(message))
+            if new is None:
+                return None
+            expected = 0 if message is None else message.rev
+            write = Write(store.names.schedule(schedule_id), expected, _payload(new))
+            (rev,) = await store.jetstream.write([write], progress)
+            if rev != CONFLICT:
+                return new
+
+    async def _last(self, ids: Sequence[str]) -> builtins.list[Message | None]:
+        return await self._opened.jetstream.last([self.store.names.schedule(schedule_id) for schedule_id in ids])
+
+    async def _all(self) -> builtins.list[Schedule]:
+        store = self._opened
+        found = []
+        subject = f"{store.names.prefix}.s.>"
+        async with contextlib.aclosing(scan(store.jetstream, store.names.keys, subject)) as messages:
+            async for message in messages:
+                schedule = _schedule(message)
+                if schedule is not None:
+                    found.append(schedule)
+        return found
+
+
+def _payload(schedule: Schedule) -> bytes:
+    values = [getattr(schedule, name) for name in _FIELDS]
+    data: bytes = pack((values, body_values(schedule.body), mark()))
+    return data
+
+
+def _schedule(message: Any) -> Schedule | None:
+    if message is None:
+        return None
+    values, body, _ = unpack(message.payload)
+    fields = dict(zip(_FIELDS, values, strict=True))
+    fields["kind"] = ScheduleKind(fields["kind"])
+    fields["misfire"] = MisfirePolicy(fields["misfire"])
+    return Schedule(body=body_from(body), **fields)

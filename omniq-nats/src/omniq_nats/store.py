@@ -1,0 +1,318 @@
+"""The store of one namespace: opened by several roles, with one connection, one view of the log and one clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from omniq.errors import OmniQError, StoreClosedError, StoreFormatError
+from omniq_nats.clock import Clock
+from omniq_nats.codec import Slot, load_slot, unpack
+from omniq_nats.failures import lost
+from omniq_nats.feed import Feed, scan
+from omniq_nats.greeting import greet
+from omniq_nats.jetstream import CONFLICT, JetStream, Progress, Write, millis
+from omniq_nats.link import Link
+from omniq_nats.names import Names
+from omniq_nats.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from omniq.storage.capabilities import Capabilities
+    from omniq_nats.feed import Delivered
+    from omniq_nats.options import NatsOptions
+
+__all__ = ["Store"]
+
+_LOOK = 0.1
+"""Seconds for the feed to give what the server has, before it is looked for."""
+
+
+class Store:
+    """Belongs to the event loop that opened it.
+
+    Args:
+        options: How to reach the servers.
+        project: The project's name.
+
+    Attributes:
+        names: Of streams and subjects.
+        link: The connection.
+        jetstream: The streams.
+        clock: The servers' time.
+        view: What is known of the log; complete once `attach` was called.
+    """
+
+    def __init__(self, options: NatsOptions, project: str) -> None:
+        self.options = options
+        self.project = project
+        self.names = Names.of(options.namespace, project)
+        self.is_attached = False
+        self._users = 0
+        self._pid = 0
+        self._opening = asyncio.Lock()
+        self._capabilities: Capabilities | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self.link = Link(self.options)
+        self.jetstream = JetStream(self.link, self.names, is_direct=self.options.replicas == 1)
+        self.clock = Clock()
+        self.view = View()
+        self.is_attached = False
+        self._attaching = asyncio.Lock()
+        self._feed: Feed | None = None
+        self._passed = 0
+        self._own: set[int] = set()
+        self._advanced: dict[asyncio.Future[None], int] = {}
+
+    # Life
+
+    async def open(self) -> None:
+        """Connect and look at the servers; for every role once.
+
+        Raises:
+            ConnectionLostError: They cannot be reached.
+            ConfigError: They lack something that the options ask for.
+            StoreFormatError: A newer version of this backend has changed the format of the namespace.
+        """
+        async with self._opening:
+            if self.is_open:
+                self._users += 1
+                return
+            # What a parent process or another event loop left here is of no use.
+            self._reset()
+            self._pid, self._users = os.getpid(), 1
+            try:
+                self._capabilities = await greet(self)
+                await self.measure()
+            except BaseException:
+                self._users = 0
+                await self.link.close()
+                raise
+
+    async def close(self) -> None:
+        """Let one role go; with the last one, everything."""
+        self._users -= 1
+        self.view.wake()
+        if self._users == 0:
+            if self._feed is not None:
+                await self._feed.stop()
+            await self.link.close()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the servers can do."""
+        if self._capabilities is None:
+            raise StoreClosedError("The NATS backend is not open. Open it: async with app, or await storage.open().")
+        return self._capabilities
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be used."""
+        return self._users > 0 and self._pid == os.getpid()
+
+    def check_open(self) -> None:
+        """Refuse to work when closed, or in a child process that inherited the connection.
+
+        Raises:
+            StoreClosedError: It is so.
+        """
+        if not self.is_open:
+            if self._users:
+                raise StoreClosedError("This store was opened before a fork. Open one of its own in the child process.")
+            raise StoreClosedError("The NATS backend is closed. Open it again, or make a new application.")
+
+    # Time
+
+    def now(self) -> int:
+        """Return the servers' time, as it is estimated; never behind what the store has shown."""
+        self.clock.floor = max(self.clock.floor, self.view.latest)
+        return self.clock.now()
+
+    async def measure(self) -> None:
+        """Compare clocks with the server: write a message, and read the time that it got."""
+        before = time.monotonic()
+        progress = Progress()
+        await self.jetstream.write([Write(self.names.clock, None, os.urandom(8))], progress)
+        after = time.monotonic()
+        (message,) = await self.jetstream.last([self.names.clock])
+        if message is not None:
+            # It is a whole number of milliseconds, rounded down.
+            self.clock.measured(before, after, (message.at + 0.5) / 1000)
+
+    async def time(self, now: int | None) -> int:
+        """Return the time of a call: `now`, or the servers' own."""
+        if now is not None:
+            return now
+        if self.clock.is_old:
+            with contextlib.suppress(OmniQError):
+                await self.measure()
+        return self.now()
+
+    # The view
+
+    async def fresh(self) -> View:
+        """Return the view once it has all that the log's leader had when this was called.
+
+        Raises:
+            ConnectionLostError: The servers do not answer.
+        """
+        self.check_open()
+        await self._attach()
+        last = await self.last_rev()
+        if last > self._passed:
+            await self._until(last)
+        return self.view
+
+    async def last_rev(self) -> int:
+        """Return the number of the log's last message."""
+        before = time.monotonic()
+        told = await self.jetstream.info(self.names.log)
+        after = time.monotonic()
+        if told is None:
+            raise StoreFormatError(f"The stream {self.names.log} was deleted. Open the store again to make a new one.")
+        if "ts" in told:
+            self.clock.measured(before, after, (millis(told["ts"]) + 0.5) / 1000)
+        last: int = told["state"]["last_seq"]
+        return last
+
+    async def _until(self, last: int) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.options.request_timeout
+        while self._passed < last:
+            self.check_open()
+            future = loop.create_future()
+            self._advanced[future] = last
+            try:
+                await asyncio.wait_for(future, _LOOK)
+            except TimeoutError:
+                if loop.time() > deadline:
+                    raise lost(self.options.where, "the log does not come") from None
+                await self._look(last)
+            finally:
+                self._advanced.pop(future, None)
+
+    async def _look(self, last: int) -> None:
+        """Read what the feed has not given: it may be late, or the last messages may have been deleted."""
+        first = self._passed + 1
+        async with contextlib.aclosing(
+            scan(self.jetstream, self.names.log, f"{self.names.prefix}.>", first=first, end=last)
+        ) as messages:
+            async for message in messages:
+                self._take(message)
+        if self._passed < last:
+            self._advance(last)
+
+    async def _attach(self) -> None:
+        if self.is_attached:
+            return
+        async with self._attaching:
+            if self.is_attached:
+                return
+            began = await self.last_rev()
+            for pattern in ("l.*.h", "q.*"):
+                subject = f"{self.names.prefix}.{pattern}"
+                async with contextlib.aclosing(
+                    scan(self.jetstream, self.names.log, subject, is_latest=True)
+                ) as messages:
+                    async for message in messages:
+                        self._apply(message)
+            self._passed = began
+            self._own.clear()
+            self._feed = Feed(self.jetstream, self.names.log, self._take, self._going_on, lambda _: self.view.wake())
+            self._feed.start()
+            self.is_attached = True
+
+    def _going_on(self) -> Mapping[str, object]:
+        return {"deliver_policy": "by_start_sequence", "opt_start_seq": self._passed + 1}
+
+    def _take(self, message: Delivered) -> None:
+        rev = message.rev
+        if rev <= self._passed:
+            return
+        if rev in self._own:
+            self._own.discard(rev)
+        else:
+            self._apply(message)
+        self._advance(rev)
+
+    def _advance(self, rev: int) -> None:
+        own = self._own
+        while own and rev + 1 in own:
+            rev += 1
+            own.discard(rev)
+        self._passed = rev
+        self.view.passed(rev)
+        if self._advanced:
+            for future, last in self._advanced.items():
+                if last <= rev and not future.done():
+                    future.set_result(None)
+
+    def _apply(self, message: Delivered) -> None:
+        if message.subject.endswith(b".h"):
+            try:
+                self.view.apply(load_slot(message.payload, message.rev))
+            except StoreFormatError:
+                self.view.damaged.add(message.rev)
+        elif message.subject[len(self.names.prefix) + 1 :].startswith(b"q."):
+            queue, paused = unpack(message.payload)
+            self.view.pause(queue, paused=paused)
+
+    # Tasks
+
+    def wrote(self, rev: int) -> None:
+        """Take note of an own message in the log, so that its echo need not be read."""
+        if self.is_attached and rev > self._passed:
+            if rev == self._passed + 1:
+                self._advance(rev)
+            else:
+                self._own.add(rev)
+
+    async def load(self, ids: Sequence[str]) -> list[Slot]:
+        """Return what the leader has for task ids."""
+        self.check_open()
+        found = await self.jetstream.last([self.names.task(task_id) for task_id in ids])
+        slots = []
+        for task_id, message in zip(ids, found, strict=True):
+            slot = Slot(task_id) if message is None else load_slot(message.payload, message.rev)
+            if self.is_attached and message is not None:
+                self.view.apply(slot)
+            slots.append(slot)
+        return slots
+
+    async def put(self, slots: Sequence[Slot], progress: Progress) -> list[bool]:
+        """Write slots whose `rev` is what they were made from; tell of each whether it was that still.
+
+        Those that were written have their new number, and are in the view.
+        """
+        self.check_open()
+        task = self.names.task
+        writes = [
+            Write(task(slot.id), slot.rev, slot.dump(), bool(slot.rev) and not slot.is_logged) for slot in slots
+        ]
+        revs = await self.jetstream.write(writes, progress)
+        apply = self.view.apply if self.is_attached else None
+        answers = []
+        spare = []
+        for slot, rev in zip(slots, revs, strict=True):
+            if rev == CONFLICT:
+                answers.append(False)
+                continue
+            slot.rev = rev
+            if slot.spare:
+                spare.append(slot.spare)
+            row = slot.row
+            if row is not None and row[1] is None:
+                row[1] = rev
+            if apply is not None:
+                apply(slot)
+                self.wrote(rev)
+            answers.append(True)
+        if spare:
+            self.jetstream.drop(self.names.log, spare)
+        return answers
