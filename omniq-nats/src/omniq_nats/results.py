@@ -170,8 +170,6 @@ class NatsResultStorage(NatsRole, ResultStorage):
 
     async def _slots(self) -> builtins.list[Slot]:
         store = self.store
-        if store.is_attached:
-            return list((await store.fresh()).slots.values())
         slots = []
         subject = f"{store.names.prefix}.l.*.h"
         async with contextlib.aclosing(scan(store.jetstream, store.names.log, subject, is_latest=True)) as messages:

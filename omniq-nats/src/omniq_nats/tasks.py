@@ -144,7 +144,7 @@ class Tasks:
             assert slot.row is not None
             assert slot.following is not None
             (body,) = await self.bodies([slot])
-            await self.enqueue([following_spec(slot, body)], slot.following[1], progress)
+            await self.enqueue([following_spec(slot, body)], slot.following[1], progress, ended=slot.id)
             made = slot.copy()
             made.following = None
             await self.store.put([made], progress)
@@ -178,18 +178,29 @@ class Tasks:
 
     # New tasks
 
-    async def enqueue(self, specs: Sequence[TaskSpec], now: int, progress: Progress) -> list[Enqueued]:
-        """Add tasks."""
+    async def enqueue(
+        self, specs: Sequence[TaskSpec], now: int, progress: Progress, *, ended: str | None = None
+    ) -> list[Enqueued]:
+        """Add tasks.
+
+        Args:
+            specs: The tasks.
+            now: The time of the call.
+            progress: Of the call.
+            ended: The task whose next run this is; its key is free.
+        """
         answers: list[Enqueued] = []
         for part in _parts(specs):
-            answers += await self._enqueue_part(part, now, progress)
+            answers += await self._enqueue_part(part, now, progress, ended)
         return answers
 
-    async def _enqueue_part(self, specs: Sequence[TaskSpec], now: int, progress: Progress) -> list[Enqueued]:
+    async def _enqueue_part(
+        self, specs: Sequence[TaskSpec], now: int, progress: Progress, ended: str | None
+    ) -> list[Enqueued]:
         """Add tasks of which no two have an id or a key in common."""
         answers: list[Enqueued | None] = [None] * len(specs)
         olds = await self._olds(specs)
-        openings = Openings(self, now, progress)
+        openings = Openings(self, now, progress, ended)
         keyed = [index for index, spec in enumerate(specs) if spec.unique_key is not None]
         keyed = [index for index in keyed if not _is_there(olds.get(specs[index].id))]
         if keyed:

@@ -29,13 +29,15 @@ class Openings:
         tasks: What else is done with tasks.
         now: The time of the call.
         progress: Of the call.
+        ended: The task whose next run is opened; its key is free.
     """
 
-    def __init__(self, tasks: Tasks, now: int, progress: Progress) -> None:
+    def __init__(self, tasks: Tasks, now: int, progress: Progress, ended: str | None = None) -> None:
         self._tasks = tasks
         self._store = tasks.store
         self._now = now
         self._progress = progress
+        self._ended = ended
 
     async def holder(self, queue: str, key: str, *, ends_expired: bool) -> tuple[Slot | None, Message | None]:
         """Return the task that holds a key, or None, and the key's record.
@@ -57,7 +59,7 @@ class Openings:
                 if slot.stage != opening:
                     return None, message
                 await self._finish(slot)
-            elif slot.following is not None:
+            elif slot.following is not None and slot.id != self._ended:
                 await self._tasks.finish([slot], self._now, self._progress)
             elif STATES[slot.row[STATE]] in TERMINAL:
                 return None, message
