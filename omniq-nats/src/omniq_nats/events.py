@@ -124,7 +124,8 @@ class NatsEventStorage(NatsRole, EventStorage):
         try:
             while self._open and store.is_open:
                 try:
-                    message = await asyncio.wait_for(came.get(), _LOOK_AGAIN)
+                    async with asyncio.timeout(_LOOK_AGAIN):
+                        message = await came.get()
                 except TimeoutError:
                     continue
                 except StoreClosedError:

@@ -195,7 +195,8 @@ async def scan(
         left = await consumer.start({**policy, "filter_subject": subject})
         for _ in range(left):
             try:
-                message = await asyncio.wait_for(came.get(), patience)
+                async with asyncio.timeout(patience):
+                    message = await came.get()
             except TimeoutError:
                 raise lost(jetstream.link.options.where, "messages did not come in time") from None
             if message is None:
@@ -275,7 +276,8 @@ class Feed:
     async def _stand(self, consumer: _Consumer) -> None:
         while time.monotonic() - consumer.heard < _PATIENCE:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._again.wait(), _PATIENCE / 2)
+                async with asyncio.timeout(_PATIENCE / 2):
+                    await self._again.wait()
                 return
 
     def _given(self, message: Delivered | None) -> None:

@@ -84,12 +84,12 @@ class Link:
 
     async def _exchange(self, wire: Wire, requests: Sequence[Request]) -> list[tuple[bytes, bytes] | None]:
         batch = wire.send(requests)
+        # Whatever comes later would be taken for lost: then use another connection.
+        timer = asyncio.get_running_loop().call_later(self.options.request_timeout, wire.over)
         try:
-            await asyncio.wait_for(batch.done, self.options.request_timeout)
-        except TimeoutError:
-            # Whatever comes later would be taken for lost: use another connection.
-            self._drop(wire)
+            await batch.done
         finally:
+            timer.cancel()
             if batch.left:
                 wire.forget(batch)
         return batch.replies
@@ -113,9 +113,6 @@ class Link:
             await wire.end()
         if self._ended:
             await asyncio.wait(self._ended)
-
-    def _drop(self, wire: Wire) -> None:
-        wire.over()
 
     def _lost(self, wire: Wire) -> None:
         if self._wire is wire:

@@ -189,7 +189,8 @@ class Store:
             future = loop.create_future()
             self._advanced[future] = last
             try:
-                await asyncio.wait_for(future, _LOOK)
+                async with asyncio.timeout(_LOOK):
+                    await future
             except TimeoutError:
                 if loop.time() > deadline:
                     raise lost(self.options.where, "the log does not come") from None

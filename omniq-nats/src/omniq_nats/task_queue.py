@@ -323,7 +323,8 @@ class NatsTaskQueue(NatsRole, TaskQueue):
                 if patience <= 0:
                     return
                 try:
-                    await asyncio.wait_for(changed.wait(), patience)
+                    async with asyncio.timeout(patience):
+                        await changed.wait()
                 except TimeoutError:
                     if loop.time() < deadline and patience >= longest:
                         await self._helped()  # whatever became of the feed
@@ -342,7 +343,8 @@ class NatsTaskQueue(NatsRole, TaskQueue):
                 if done or patience <= 0:
                     return done
                 try:
-                    await asyncio.wait_for(changed.wait(), patience)
+                    async with asyncio.timeout(patience):
+                        await changed.wait()
                 except TimeoutError:
                     if loop.time() < deadline:
                         await self._helped()
