@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "clock_of"]
 
-_KEEP = 10.0
+_KEEP = 60.0
 
 
 class Clock:
@@ -15,15 +15,14 @@ class Clock:
     A measurement is the server's timestamp of something that happened between a request and its answer, so it is wrong
     by at most half of the time between the two. The best one of the last seconds is used.
 
-    Attributes:
-        floor: The latest time that the store itself has shown; the estimate is never behind it.
+    All stores of this process on the same servers have the same one, so that they agree.
     """
 
     def __init__(self) -> None:
-        self.floor = 0
         self._offset = time.time() - time.monotonic()
         self._error = float("inf")
         self._measured = float("-inf")
+        self._latest = 0
 
     @property
     def is_old(self) -> bool:
@@ -51,6 +50,13 @@ class Clock:
 
     def now(self) -> int:
         """Return the servers' time; it never goes back."""
-        estimate = int((time.monotonic() + self._offset) * 1000)
-        self.floor = max(self.floor, estimate)
-        return self.floor
+        self._latest = max(self._latest, int((time.monotonic() + self._offset) * 1000))
+        return self._latest
+
+
+_clocks: dict[str, Clock] = {}
+
+
+def clock_of(where: str) -> Clock:
+    """Return the clock of some servers, by their addresses."""
+    return _clocks.setdefault(where, Clock())

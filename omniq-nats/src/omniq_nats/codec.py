@@ -70,7 +70,8 @@ class Slot:
         spare: The number of the message that it replaces, if nobody needs that one any more; else 0.
         row: The task's head; None if there is no task, as after a purge.
         stage: The number of an opening that is under way, or None: the task has a unique key, and becomes visible, or
-            live again, once the key's record names this opening.
+            live again, once the key's record names this opening. Without a row, the seq of a task whose opening was
+            given up.
         outbox: The entries that are not acknowledged: the number of the message that wrote each (0: this one), and the
             values of the event.
         result: The values of the latest outcome that was stored with the task, or None.
@@ -100,7 +101,7 @@ class Slot:
     def copy(self) -> Slot:
         """Return one to change; the entry in the log stays with the old message."""
         made = Slot(self.id, self.rev, None if self.row is None else self.row[:])
-        made.stage = self.stage
+        made.stage = self.stage if self.row is not None else None
         made.outbox = [[place or self.rev, values] for place, values in self.outbox] if self.outbox else ()
         made.result = self.result
         made.following = self.following
@@ -118,6 +119,11 @@ class Slot:
             )  # fmt: skip
         )
         return data
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a step is under way that others have to complete."""
+        return self.row is not None and (self.stage is not None or self.following is not None)
 
     @property
     def is_visible(self) -> bool:

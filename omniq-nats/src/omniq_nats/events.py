@@ -30,6 +30,9 @@ class NatsEventStorage(NatsRole, EventStorage):
     """Entries are messages of events that were appended, and the messages of tasks whose queue has joined this role."""
 
     async def append(self, events: Sequence[Event]) -> int:
+        return await self._whole(self._append(events))
+
+    async def _append(self, events: Sequence[Event]) -> int:
         store, progress = self._opened, Progress()
         new: dict[str, Event] = {}
         for event in events:
@@ -139,6 +142,9 @@ class NatsEventStorage(NatsRole, EventStorage):
             await feed.stop()
 
     async def trim(self, before: int, limit: int = 1000) -> int:
+        return await self._whole(self._trim(before, limit))
+
+    async def _trim(self, before: int, limit: int) -> int:
         store, progress = self._opened, Progress()
         old: list[Delivered] = []
         if limit <= 0:

@@ -106,6 +106,15 @@ class _Consumer:
         pending: int = made.get("num_pending", 0) + made.get("delivered", {}).get("consumer_seq", 0)
         return pending
 
+    async def is_done(self) -> bool:
+        """Ask whether the server has given everything that there is, and all of it has come."""
+        try:
+            told = await self._jetstream.api(f"CONSUMER.INFO.{self._stream}.{self._name}")
+        except RefusedError as error:
+            raise error.mapped() from error
+        delivered: int = told["delivered"]["consumer_seq"]
+        return told["num_pending"] == 0 and delivered == self._count
+
     def stop(self) -> None:
         """Let it go."""
         if not self._is_over:
@@ -193,7 +202,7 @@ async def scan(
         policy = {"deliver_policy": "last_per_subject"}
     try:
         left = await consumer.start({**policy, "filter_subject": subject})
-        for _ in range(left):
+        while left:
             try:
                 async with asyncio.timeout(patience):
                     message = await came.get()
@@ -201,7 +210,11 @@ async def scan(
                 raise lost(jetstream.link.options.where, "messages did not come in time") from None
             if message is None:
                 raise lost(jetstream.link.options.where, "the connection broke")
-            if message is _NO_MORE or (end is not None and message.rev > end):
+            if message is _NO_MORE:
+                if await consumer.is_done():
+                    return
+                continue
+            if end is not None and message.rev > end:
                 return
             yield message
             if message.pending == 0 or (end is not None and message.rev >= end):
@@ -243,10 +256,15 @@ class Feed:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="omniq-nats-feed")
 
-    async def stop(self) -> None:
-        """Follow no more."""
+    def end(self) -> None:
+        """Follow no more, without waiting for that."""
         if self._task is not None:
             self._task.cancel()
+
+    async def stop(self) -> None:
+        """Follow no more."""
+        self.end()
+        if self._task is not None:
             await asyncio.wait({self._task})
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from omniq_nats.names import Names
     from omniq_nats.wire import Request
 
-__all__ = ["CONFLICT", "JetStream", "Message", "Progress", "Write", "millis"]
+__all__ = ["CONFLICT", "CURRENT", "JetStream", "Message", "Progress", "Write", "millis"]
 
 CONFLICT = 0
 """Stands for the number of a message that was not written, because another one was written before."""
@@ -77,6 +78,10 @@ class Progress:
         made = OutcomeUnknownError(f"A part of the batch was applied before this: {error}")
         made.__cause__ = error
         return made
+
+
+CURRENT: ContextVar[Progress | None] = ContextVar("omniq_nats_progress", default=None)
+"""That of the call that is under way in this context."""
 
 
 class JetStream:
@@ -162,7 +167,7 @@ class JetStream:
                 if not headers and b'"error"' not in payload:
                     found = _SEQ.search(payload)
                     outcomes[index] = int(found[1]) if found else CONFLICT
-                    progress.applied += 1
+                    _count(progress)
                     continue
                 refusal = _refusal(headers, payload)
                 if refusal.code in _WRONG_SEQUENCE:
@@ -197,7 +202,7 @@ class JetStream:
         for index, message in zip(unknown, found, strict=True):
             if message is not None and message.payload == writes[index].payload:
                 outcomes[index] = message.rev
-                progress.applied += 1
+                _count(progress)
             else:
                 missing.append(index)
         if missing:
@@ -229,7 +234,7 @@ class JetStream:
                     raise progress.failed(error.mapped()) from error
                 answers.append(False)
             else:
-                progress.applied += 1
+                _count(progress)
                 answers.append(True)
         return answers
 
@@ -286,6 +291,13 @@ class JetStream:
 
     def _in_log(self, subject: str) -> bool:
         return subject[len(self.names.prefix) + 1] in "lq"
+
+
+def _count(progress: Progress) -> None:
+    progress.applied += 1
+    current = CURRENT.get()
+    if current is not None:
+        current.applied += 1
 
 
 def _request(write: Write) -> Request:

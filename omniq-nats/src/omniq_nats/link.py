@@ -23,7 +23,6 @@ __all__ = ["Link"]
 
 _WINDOW = 1024
 _WINDOW_BYTES = 4_000_000
-_PING = 2
 _PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
 
@@ -102,24 +101,29 @@ class Link:
         """Call it no more."""
         self._listeners.discard(is_lost)
 
-    async def close(self) -> None:
-        """Close the connection."""
+    def end(self) -> None:
+        """Close the connection, without waiting for that."""
         self._is_closed = True
         if self._making is not None:
             self._making.cancel()
-            await asyncio.wait({self._making})
         wire, self._wire = self._wire, None
         if wire is not None:
-            await wire.end()
-        if self._ended:
-            await asyncio.wait(self._ended)
+            wire.over()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self.end()
+        while pending := {task for task in (self._making, *self._ended) if task is not None and not task.done()}:
+            await asyncio.wait(pending)
 
     def _lost(self, wire: Wire) -> None:
         if self._wire is wire:
             self._wire = None
-        task = asyncio.get_running_loop().create_task(wire.end(), name="omniq-nats-end")
-        self._ended.add(task)
-        task.add_done_callback(self._ended.discard)
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            loop = asyncio.get_running_loop()
+            task = loop.create_task(wire.ended(), name="omniq-nats-end")
+            self._ended.add(task)
+            task.add_done_callback(self._ended.discard)
         for listener in tuple(self._listeners):
             listener()
 
@@ -162,11 +166,8 @@ class Link:
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
                 connect_timeout=max(options.connect_timeout / len(options.servers), 0.1),
-                ping_interval=_PING,
-                max_outstanding_pings=2,
                 name="omniq",
                 error_cb=wire.had_error,
-                closed_cb=wire.was_closed,
                 user=options.user,
                 password=options.password,
                 token=options.token,
@@ -175,16 +176,15 @@ class Link:
                 tls=_context(options),
                 tls_handshake_first=options.tls_first,
             )
+            await wire.begin()
         except BaseException as error:
-            with contextlib.suppress(Exception):
-                await wire.close()
-            with contextlib.suppress(Exception):
-                wire._transport.close()  # noqa: SLF001 - nats-py leaves it open when it cannot greet
+            wire.abandon()
             why = wire.last_error
             if isinstance(error, NETWORK) and why is not None and why is not error:
                 raise why from error
             raise
-        wire.begin()
+        if not wire.is_usable:
+            raise EOFError("the connection broke at once")
         self._wire = wire
         return wire
 

@@ -46,6 +46,9 @@ class NatsResultStorage(NatsRole, ResultStorage):
     """Outcomes by id."""
 
     async def put(self, records: Sequence[ResultRecord], *, now: int | None = None) -> builtins.list[bool]:
+        return await self._whole(self._put(records, now=now))
+
+    async def _put(self, records: Sequence[ResultRecord], *, now: int | None) -> builtins.list[bool]:
         check_results(records, self.capabilities)
         at = await self._opened.time(now)
         answers = [False] * len(records)
@@ -99,11 +102,14 @@ class NatsResultStorage(NatsRole, ResultStorage):
         ]
 
     async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
+        return await self._whole(self._delete(ids))
+
+    async def _delete(self, ids: Sequence[str]) -> builtins.list[bool]:
         self._opened.check_open()
         answers: list[bool] = []
         progress = Progress()
         for task_id in ids:
-            answers.append(await self._delete(task_id, None, progress))
+            answers.append(await self._delete_one(task_id, None, progress))
         return answers
 
     async def list(
@@ -115,16 +121,19 @@ class NatsResultStorage(NatsRole, ResultStorage):
         return [result_from(found[task_id]) for task_id in ids if _lasts(found[task_id], at)][: max(limit, 0)]
 
     async def purge_expired(self, limit: int = 1000, *, now: int | None = None) -> int:
+        return await self._whole(self._purge_expired(limit, now=now))
+
+    async def _purge_expired(self, limit: int, *, now: int | None) -> int:
         at = await self._opened.time(now)
         due = [values for values in (await self._all()).values() if not _lasts(values, at)]
         due.sort(key=lambda values: (values[_EXPIRES_AT], values[0]))
         progress = Progress()
         gone = 0
         for values in due[: max(limit, 0)]:
-            gone += await self._delete(values[0], at, progress)
+            gone += await self._delete_one(values[0], at, progress)
         return gone
 
-    async def _delete(self, task_id: str, expired_at: int | None, progress: Progress) -> bool:
+    async def _delete_one(self, task_id: str, expired_at: int | None, progress: Progress) -> bool:
         """Remove an outcome, if it is still expired by then, from both places where it may be."""
         store = self.store
         while True:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omniq.errors import StoreClosedError
 from omniq.storage.role import Storage
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from omniq.storage.capabilities import Capabilities
     from omniq_nats.store import Store
 
 __all__ = ["NatsRole"]
+
+T = TypeVar("T")
 
 
 class NatsRole(Storage):
@@ -34,10 +38,21 @@ class NatsRole(Storage):
         if self._open:
             self._open = False
             await self.store.close()
+        else:
+            await self.store.ended()  # that of a call that was cancelled
 
     async def time(self) -> int:
         """Return the store's clock in milliseconds since the epoch, UTC."""
         return await self._opened.time(None)
+
+    async def _whole(self, call: Coroutine[Any, Any, T]) -> T:
+        """Make a call that changes something, which is not left half done if its caller is cancelled."""
+        try:
+            store = self._opened
+        except BaseException:
+            call.close()
+            raise
+        return await store.whole(call)
 
     @property
     def _opened(self) -> Store:

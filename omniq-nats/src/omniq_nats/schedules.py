@@ -43,7 +43,7 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
                 return attrs.evolve(schedule, version=at, created_at=at)
             return attrs.evolve(schedule, version=old.version + 1, created_at=old.created_at)
 
-        return await self._change(schedule.id, change, Progress())
+        return await self._whole(self._change(schedule.id, change, Progress()))
 
     async def get(self, ids: Sequence[str]) -> list[Schedule | None]:
         self._opened.check_open()
@@ -57,6 +57,9 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         return found[: max(limit, 0)]
 
     async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
+        return await self._whole(self._delete(ids))
+
+    async def _delete(self, ids: Sequence[str]) -> builtins.list[bool]:
         store, progress = self._opened, Progress()
         answers = []
         for schedule_id in ids:
@@ -80,6 +83,9 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         return [each for _, _, each in found[: max(limit, 0)]]
 
     async def advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
+        return await self._whole(self._advance(advances))
+
+    async def _advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
         self._opened.check_open()
         progress = Progress()
 
@@ -100,10 +106,10 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         return [await self._change(step.id, advancing(step), progress) is not None for step in advances]
 
     async def pause(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
-        return await self._set_paused(ids, paused=True)
+        return await self._whole(self._set_paused(ids, paused=True))
 
     async def resume(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
-        return await self._set_paused(ids, paused=False)
+        return await self._whole(self._set_paused(ids, paused=False))
 
     async def next_due(self) -> int | None:
         found = (each.next_run for each in await self._all() if not each.paused and each.next_run is not None)

@@ -6,21 +6,21 @@ import asyncio
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from omniq.errors import OmniQError, StoreClosedError, StoreFormatError
-from omniq_nats.clock import Clock
+from omniq.errors import OmniQError, StorageError, StoreClosedError, StoreFormatError
+from omniq_nats.clock import clock_of
 from omniq_nats.codec import Slot, load_slot, unpack
 from omniq_nats.failures import lost
 from omniq_nats.feed import Feed, scan
 from omniq_nats.greeting import greet
-from omniq_nats.jetstream import CONFLICT, JetStream, Progress, Write, millis
+from omniq_nats.jetstream import CONFLICT, CURRENT, JetStream, Progress, Write, millis
 from omniq_nats.link import Link
 from omniq_nats.names import Names
 from omniq_nats.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from omniq.storage.capabilities import Capabilities
     from omniq_nats.feed import Delivered
@@ -28,8 +28,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Store"]
 
+T = TypeVar("T")
+
 _LOOK = 0.1
 """Seconds for the feed to give what the server has, before it is looked for."""
+
+
+async def _told(call: Coroutine[Any, Any, T]) -> T:
+    """Make a call, whose error says whether something was applied."""
+    progress = Progress()
+    CURRENT.set(progress)
+    try:
+        return await call
+    except StoreClosedError:
+        raise
+    except StorageError as error:
+        raise progress.failed(error) from error
 
 
 class Store:
@@ -61,13 +75,15 @@ class Store:
     def _reset(self) -> None:
         self.link = Link(self.options)
         self.jetstream = JetStream(self.link, self.names, is_direct=self.options.replicas == 1)
-        self.clock = Clock()
+        self.clock = clock_of(self.options.where)
         self.view = View()
+        self._floor = 0
         self.is_attached = False
         self._attaching = asyncio.Lock()
         self._feed: Feed | None = None
         self._passed = 0
         self._own: set[int] = set()
+        self.lingering: set[asyncio.Task[Any]] = set()
         self._advanced: dict[asyncio.Future[None], int] = {}
 
     # Life
@@ -89,7 +105,6 @@ class Store:
             self._pid, self._users = os.getpid(), 1
             try:
                 self._capabilities = await greet(self)
-                await self.measure()
             except BaseException:
                 self._users = 0
                 await self.link.close()
@@ -97,12 +112,41 @@ class Store:
 
     async def close(self) -> None:
         """Let one role go; with the last one, everything."""
+        # What matters is done before anybody can be cancelled.
         self._users -= 1
         self.view.wake()
         if self._users == 0:
             if self._feed is not None:
+                self._feed.end()
+            self.link.end()
+            await self.ended()
+
+    async def ended(self) -> None:
+        """Wait until nothing is left of what was closed."""
+        if self._users == 0 and self._pid == os.getpid():
+            if self.lingering:
+                await asyncio.wait(self.lingering)
+            if self._feed is not None:
                 await self._feed.stop()
             await self.link.close()
+
+    async def whole(self, call: Coroutine[Any, Any, T]) -> T:
+        """Let a call that changes something end, also if its caller is cancelled; calls that follow wait for that."""
+        if self.lingering:
+            await asyncio.wait(self.lingering)
+        task = asyncio.get_running_loop().create_task(_told(call))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                self.lingering.add(task)
+                task.add_done_callback(self._lingered)
+            raise
+
+    def _lingered(self, task: asyncio.Task[Any]) -> None:
+        self.lingering.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody waits for it any more
 
     @property
     def capabilities(self) -> Capabilities:
@@ -131,8 +175,8 @@ class Store:
 
     def now(self) -> int:
         """Return the servers' time, as it is estimated; never behind what the store has shown."""
-        self.clock.floor = max(self.clock.floor, self.view.latest)
-        return self.clock.now()
+        self._floor = max(self._floor, self.view.latest, self.clock.now())
+        return self._floor
 
     async def measure(self) -> None:
         """Compare clocks with the server: write a message, and read the time that it got."""

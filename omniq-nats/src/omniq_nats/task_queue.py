@@ -85,11 +85,17 @@ class NatsTaskQueue(NatsRole, TaskQueue):
     # Producers
 
     async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> list[Enqueued]:
+        return await self._whole(self._enqueue(specs, now=now))
+
+    async def _enqueue(self, specs: Sequence[TaskSpec], *, now: int | None) -> list[Enqueued]:
         check_specs(specs, self.capabilities)
         at = await self._opened.time(now)
         return await self._tasks.enqueue(specs, at, Progress()) if specs else []
 
     async def cancel(self, ids: Sequence[str], *, now: int | None = None) -> list[CancelReply]:
+        return await self._whole(self._cancel(ids, now=now))
+
+    async def _cancel(self, ids: Sequence[str], *, now: int | None) -> list[CancelReply]:
         at, progress = await self._prepared(now, ids)
 
         def decide(old: Slot) -> tuple[Slot | None, CancelReply]:
@@ -104,6 +110,9 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return await self._tasks.change(changes, at, progress, is_fresh=self.store.is_attached)
 
     async def redrive(self, ids: Sequence[str], *, now: int | None = None) -> list[RedriveReply]:
+        return await self._whole(self._redrive(ids, now=now))
+
+    async def _redrive(self, ids: Sequence[str], *, now: int | None) -> list[RedriveReply]:
         at, progress = await self._prepared(now, ids)
         answers: list[RedriveReply] = []
         for task_id in ids:
@@ -139,6 +148,18 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         *,
         now: int | None = None,
     ) -> list[Grant]:
+        return await self._whole(self._claim(queues, limit, worker, lease_ms, claim_id, now=now))
+
+    async def _claim(
+        self,
+        queues: Sequence[str],
+        limit: int,
+        worker: str,
+        lease_ms: int,
+        claim_id: str,
+        *,
+        now: int | None,
+    ) -> list[Grant]:
         at, progress = await self._prepared(now)
         await recover(self._tasks, queues, self.capabilities.max_sweep, at, progress)
         return await claim(self._tasks, queues, limit, worker, lease_ms, claim_id, at, progress)
@@ -160,6 +181,11 @@ class NatsTaskQueue(NatsRole, TaskQueue):
     async def heartbeat(
         self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None = None
     ) -> list[HeartbeatReply]:
+        return await self._whole(self._heartbeat(tokens, lease_ms, now=now))
+
+    async def _heartbeat(
+        self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None
+    ) -> list[HeartbeatReply]:
         at = await self._opened.time(now)
 
         def decider(token: Token) -> Callable[[Slot], tuple[Slot | None, HeartbeatReply]]:
@@ -177,6 +203,9 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return await self._tasks.change(changes, at, Progress(), is_fresh=False)
 
     async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> list[SettleReply]:
+        return await self._whole(self._complete(items, now=now))
+
+    async def _complete(self, items: Sequence[Completion], *, now: int | None) -> list[SettleReply]:
         check_results([item.result for item in items], self.capabilities)
         at = await self._opened.time(now)
         return await self._settle(
@@ -186,6 +215,9 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         )
 
     async def fail(self, items: Sequence[Failure], *, now: int | None = None) -> list[SettleReply]:
+        return await self._whole(self._fail(items, now=now))
+
+    async def _fail(self, items: Sequence[Failure], *, now: int | None) -> list[SettleReply]:
         check_results([item.result for item in items], self.capabilities)
         at = await self._opened.time(now)
 
@@ -195,6 +227,9 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return await self._settle([(item.id, item.token, failing(item), item.result) for item in items], at)
 
     async def release(self, items: Sequence[Release], *, now: int | None = None) -> list[SettleReply]:
+        return await self._whole(self._release(items, now=now))
+
+    async def _release(self, items: Sequence[Release], *, now: int | None) -> list[SettleReply]:
         at = await self._opened.time(now)
 
         def releasing(item: Release) -> Callable[[TaskRecord], transitions.Step]:
@@ -229,6 +264,9 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return await self._tasks.change(changes, now, Progress(), is_fresh=False)
 
     async def recover(self, queues: Sequence[str], *, now: int | None = None) -> list[tuple[str, TaskStatus]]:
+        return await self._whole(self._recover(queues, now=now))
+
+    async def _recover(self, queues: Sequence[str], *, now: int | None) -> list[tuple[str, TaskStatus]]:
         at, progress = await self._prepared(now)
         return await recover(self._tasks, queues, self.capabilities.max_sweep, at, progress)
 
@@ -290,6 +328,16 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         limit: int = 1000,
         *,
         pinned_before: int | None = None,
+    ) -> builtins.list[str]:
+        return await self._whole(self._purge(states, before, limit, pinned_before=pinned_before))
+
+    async def _purge(
+        self,
+        states: frozenset[TaskStatus],
+        before: int,
+        limit: int,
+        *,
+        pinned_before: int | None,
     ) -> builtins.list[str]:
         await self._prepared(None)
         bound = before if pinned_before is None else pinned_before
@@ -357,6 +405,9 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return reading.outbox(self.store.view, limit, at - min_age_ms)
 
     async def outbox_ack(self, entries: Sequence[Event]) -> None:
+        await self._whole(self._outbox_ack(entries))
+
+    async def _outbox_ack(self, entries: Sequence[Event]) -> None:
         if not entries:
             return
         done: dict[str, set[tuple[int, int]]] = {}

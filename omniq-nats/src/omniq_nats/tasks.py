@@ -12,7 +12,7 @@ from omniq_nats.codec import SEQ, UNIQUE_KEY, UNREADABLE, Slot, apart_values, bo
 from omniq_nats.jetstream import Write
 from omniq_nats.names import token
 from omniq_nats.steps import Steps, following_spec
-from omniq_nats.unique import Openings
+from omniq_nats.unique import GONE, Openings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,7 +126,7 @@ class Tasks:
         """Complete what the view shows as begun."""
         view = self.store.view
         for _ in range(_HELP):
-            slots = [view.slots[task_id] for task_id in view.unfinished if task_id in view.slots]
+            slots = [slot for slot in map(view.slots.get, view.unfinished) if slot is not None and slot.is_unfinished]
             if not slots:
                 return
             openings = Openings(self, now, progress)
@@ -214,10 +214,10 @@ class Tasks:
         todo = [index for index, answer in enumerate(answers) if answer is None]
         while todo:
             made, indexes = [], []
-            for index in todo:
+            for index in sorted(todo):
                 spec = specs[index]
                 old = olds.get(spec.id) or Slot(spec.id)
-                if old.stage is not None and not old.is_visible:
+                if old.row is not None and not old.is_visible:
                     await openings.open(old)
                     (old,) = await self.store.load([spec.id])
                     olds[spec.id] = old
@@ -239,7 +239,9 @@ class Tasks:
             if staged:
                 holders = await asyncio.gather(*(openings.open(slot) for _, slot in staged))
                 for (index, _), holder_id in zip(staged, holders, strict=True):
-                    if holder_id is not None:
+                    if holder_id == GONE:
+                        missed.append(index)
+                    elif holder_id is not None:
                         answers[index] = Enqueued(holder_id, created=False)
             if missed:
                 loaded = await self.store.load([specs[index].id for index in missed])
@@ -330,7 +332,7 @@ def _is_there(slot: Slot | None) -> bool:
 
 
 def _is_unfinished(slot: Slot | None) -> bool:
-    return slot is not None and (slot.stage is not None or slot.following is not None)
+    return slot is not None and slot.is_unfinished
 
 
 def _body(message: Any) -> TaskBody:

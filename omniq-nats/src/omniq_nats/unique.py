@@ -7,11 +7,11 @@ is late finds that its own compare-and-set fails.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omniq.models.status import TERMINAL
 from omniq.storage import transitions
-from omniq_nats.codec import QUEUE, SEQ, STATE, STATES, UNIQUE_KEY, VERSION, Slot, pack, unpack
+from omniq_nats.codec import ENQUEUED_AT, EPOCH, QUEUE, SEQ, STATE, STATES, UNIQUE_KEY, VERSION, Slot, pack, unpack
 from omniq_nats.jetstream import CONFLICT, Write
 from omniq_nats.steps import is_expired
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from omniq_nats.jetstream import Message, Progress
     from omniq_nats.tasks import Tasks
 
-__all__ = ["Openings"]
+__all__ = ["GONE", "Openings"]
+
+GONE = ""
+_OPEN, _GONE, _STAGED = range(3)
 
 
 class Openings:
@@ -69,53 +72,66 @@ class Openings:
                 return slot, message
 
     async def open(self, slot: Slot) -> str | None:
-        """Open a staged task; return the id of the task that holds its key if it cannot be.
+        """Open a staged task.
 
         A new task that cannot be opened is removed, an ended one stays as it was.
+
+        Returns:
+            None if it is open, by whomever; the id of the task that holds its key; or `GONE` if somebody else found
+            such a task, and gave up.
         """
         row = slot.row
         assert row is not None
-        opening = slot.stage
-        mine = (slot.id, row[SEQ], opening)
+        mine = (slot.id, row[SEQ], slot.stage)
         while True:
             holder, message = await self.holder(row[QUEUE], row[UNIQUE_KEY], ends_expired=row[VERSION] == 0)
-            if holder is not None:
-                if holder.id == slot.id:
-                    return None  # somebody else opened it
-                return holder.id if await self._give_up(slot) else None
-            if message is not None and tuple(unpack(message.payload)[:3]) == mine:
-                if not await self._is_staged(slot):
+            if holder is not None and holder.id != slot.id:
+                is_open = not await self._give_up(slot) and await self._became(slot) == _OPEN
+                return None if is_open else holder.id
+            if holder is None and (message is None or tuple(unpack(message.payload)[:3]) != mine):
+                subject = self._store.names.unique(row[QUEUE], row[UNIQUE_KEY])
+                expected = 0 if message is None else message.rev
+                (rev,) = await self._store.jetstream.write([Write(subject, expected, pack(mine))], self._progress)
+                if rev == CONFLICT:
+                    continue
+                if await self._finish(slot):
                     return None
-                continue
-            subject = self._store.names.unique(row[QUEUE], row[UNIQUE_KEY])
-            expected = 0 if message is None else message.rev
-            (rev,) = await self._store.jetstream.write([Write(subject, expected, pack(mine))], self._progress)
-            if rev != CONFLICT:
-                await self._finish(slot)
-                return None
+            became = await self._became(slot)
+            if became != _STAGED:
+                return None if became == _OPEN else GONE
 
-    async def _is_staged(self, slot: Slot) -> bool:
+    async def _became(self, slot: Slot) -> int:
+        """Tell what others made of a staged task."""
+        assert slot.row is not None
         (found,) = await self._store.load([slot.id])
-        return found.rev == slot.rev
+        if found.row is None:
+            # A task that lived and was purged has no mark.
+            return _OPEN if found.stage is None and found.rev else _GONE
+        if found.row[SEQ] != slot.row[SEQ]:
+            return _GONE
+        if found.stage is not None and found.stage == slot.stage:
+            return _STAGED
+        return _OPEN if slot.row[VERSION] == 0 or found.row[EPOCH] > slot.row[EPOCH] else _GONE
 
-    async def _finish(self, slot: Slot) -> None:
-        """Make a task live whose key's record names its opening; somebody else may have been quicker."""
+    async def _finish(self, slot: Slot) -> bool:
+        """Make a task live whose key's record names its opening, unless somebody else was quicker."""
         assert slot.row is not None
         if slot.row[VERSION] == 0:
             made = slot.copy()
-            self._tasks.steps.open(made, slot.row[14])
+            self._tasks.steps.open(made, slot.row[ENQUEUED_AT])
         else:
-            now = slot.row[14] if slot.following is None else slot.following[1]
+            now = self._now if slot.following is None else slot.following[1]
             changed = self._tasks.steps.change(slot, lambda record: transitions.redrive(record, now), now)
             assert changed is not None
             made = changed
             made.stage = made.following = None
-        await self._store.put([made], self._progress)
+        (is_done,) = await self._store.put([made], self._progress)
+        return is_done
 
     async def _give_up(self, slot: Slot) -> bool:
-        made: Any = slot.copy()
+        made = slot.copy()
         made.stage = made.following = None
         if slot.row is not None and slot.row[VERSION] == 0:
-            made.row = None
+            made.row, made.stage = None, slot.row[SEQ]
         (is_done,) = await self._store.put([made], self._progress)
-        return bool(is_done)
+        return is_done

@@ -69,7 +69,7 @@ class View:
             return
         self.slots[slot.id] = slot
         row = slot.row
-        if slot.stage is not None or slot.following is not None:
+        if row is not None and (slot.stage is not None or slot.following is not None):
             self.unfinished.add(slot.id)
         elif self.unfinished:
             self.unfinished.discard(slot.id)

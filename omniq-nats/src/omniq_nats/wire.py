@@ -15,7 +15,10 @@ from nats.aio.client import Client
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Batch", "Handler", "Request", "Wire"]
+__all__ = ["Batch", "Request", "Wire"]
+
+_SILENCE = 2.0
+"""Seconds between questions whether the server is still there."""
 
 Request = tuple[str, bytes, bytes]
 """A subject, the lines of headers (each with its line end) and a payload."""
@@ -54,18 +57,25 @@ class Batch:
             self.done.set_result(None)
 
 
-class _Parser:
-    """Reads the protocol; in place of nats-py's, which takes several times as long for a message."""
+class _Protocol(asyncio.Protocol):
+    """Reads the protocol of NATS; in place of nats-py's tasks, which take several times as long for a message."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._rest = b""
+        self.closed = asyncio.get_running_loop().create_future()
 
-    def reset(self) -> None:
-        """Forget what was not complete."""
-        self._rest = b""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hear that the connection is gone."""
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._wire.over()
 
-    async def parse(self, data: bytes = b"") -> None:
+    def eof_received(self) -> None:
+        """Hear that the server says no more."""
+        self._wire.over()
+
+    def data_received(self, data: bytes) -> None:
         """Read what came."""
         data = self._rest + data if self._rest else data
         at, end = 0, len(data)
@@ -91,7 +101,7 @@ class _Parser:
                 at = following
             else:
                 line, at = data[at:stop], stop + 2
-                await self._wire.hear(line)
+                self._wire.hear(line)
         self._rest = data[at:] if at < end else b""
 
 
@@ -105,8 +115,8 @@ class Wire(Client):  # type: ignore[misc] # nats-py has no complete types
 
     def __init__(self, prefix: str, is_lost: Callable[[], None]) -> None:
         super().__init__()
-        self._ps: Any = _Parser(self)
         self._prefix = prefix
+        self._skip = len(prefix) + 1
         self._is_lost = is_lost
         self._sids = 0
         self._tokens = 0
@@ -114,11 +124,39 @@ class Wire(Client):  # type: ignore[misc] # nats-py has no complete types
         self.handlers: dict[bytes, Handler] = {}
         self.refusal = ""
         self._is_over = False
+        self._raw: asyncio.WriteTransport | None = None
+        self._protocol: _Protocol | None = None
+        self._heard = True
+        self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Make it able to receive answers; once it is connected."""
-        self._skip = len(self._prefix) + 1
+    async def begin(self) -> None:
+        """Take the connection over from nats-py, which has made it and logged in."""
+        tasks = [self._reading_task, self._ping_interval_task, self._flusher_task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        streams: Any = self._transport
+        raw = streams._io_writer.transport  # noqa: SLF001 - there is no public way to the socket
+        rest = bytes(streams._io_reader._buffer)  # noqa: SLF001 - what nats-py has received and not read
+        self._raw = raw
+        self._protocol = _Protocol(self)
+        raw.set_protocol(self._protocol)
+        raw.resume_reading()
+        if raw.is_closing():
+            self.over()
         self._subscribe(f"{self._prefix}.*", self._answer)
+        self._check()
+        if rest:
+            self._protocol.data_received(rest)
+
+    def _check(self) -> None:
+        """See to it that a connection that says nothing any more is noticed."""
+        if not self._heard:
+            self.over()
+        if not self._is_over:
+            self._heard = False
+            self._write(b"PING\r\n")
+            self._timer = asyncio.get_running_loop().call_later(_SILENCE, self._check)
 
     @property
     def server(self) -> Mapping[str, Any]:
@@ -129,23 +167,19 @@ class Wire(Client):  # type: ignore[misc] # nats-py has no complete types
     @property
     def is_usable(self) -> bool:
         """Whether it is connected."""
-        return bool(self.is_connected) and not self._is_over
+        return self._raw is not None and not self._is_over
 
-    async def hear(self, line: bytes) -> None:
+    def hear(self, line: bytes) -> None:
         """Act upon a line of the protocol that is no message."""
         word = line[:4].upper()
         if word == b"PING":
             self._write(b"PONG\r\n")
         elif word == b"PONG":
-            await self._process_pong()
+            self._heard = True
         elif word == b"-ERR":
             self.refusal = line[5:].decode(errors="replace").strip("' ")
             if "permissions violation" not in self.refusal.lower():
                 self.over()
-        elif word == b"INFO":
-            import json
-
-            await self._process_info(json.loads(line[5:]))
 
     def send(self, requests: Sequence[Request]) -> Batch:
         """Send requests, and return where their answers come."""
@@ -193,37 +227,42 @@ class Wire(Client):  # type: ignore[misc] # nats-py has no complete types
         if self.handlers.pop(sid, None) is not None and self.is_usable:
             self._write(b"UNSUB %b\r\n" % sid)
 
-    async def drained(self) -> None:
-        """Wait until most of what was sent has left this process."""
-        if self._transport is not None and self.is_usable:
-            await self._transport.drain()
-
     def over(self) -> None:
         """Do no more with it; whoever waits for an answer is told."""
         if self._is_over:
             return
         self._is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
         waiting, self._waiting = self._waiting, {}
-        for batch, _ in waiting.values():
-            batch.end()
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            for batch, _ in waiting.values():
+                batch.end()
         self.handlers.clear()
+        self.abandon()
         self._is_lost()
 
-    async def end(self) -> None:
-        """Close it."""
-        self.over()
-        with contextlib.suppress(Exception):
-            await self.close()
-        with contextlib.suppress(Exception):
-            if self._transport:
-                self._transport.close()
+    def abandon(self) -> None:
+        """Close the socket, whatever state the connection is in."""
+        streams: Any = self._transport
+        writer = getattr(streams, "_bare_io_writer", None) if streams else None
+        with contextlib.suppress(RuntimeError):
+            if self._raw is not None:
+                self._raw.abort()
+            elif writer is not None:
+                writer.transport.abort()
+        for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
+            if task is not None:
+                with contextlib.suppress(RuntimeError):
+                    task.cancel()
 
-    async def was_closed(self) -> None:
-        """Hear from nats-py that it closed the connection."""
-        self.over()
+    async def ended(self) -> None:
+        """Return once the socket is closed."""
+        if self._protocol is not None:
+            await asyncio.wait([self._protocol.closed], timeout=1)
 
     async def had_error(self, error: Exception) -> None:
-        """Hear of an error from nats-py; those that matter end the connection."""
+        """Hear of an error from nats-py while it connects; it raises it, too."""
 
     def _subscribe(self, subject: str, handler: Handler) -> bytes:
         self._sids += 1
@@ -238,8 +277,8 @@ class Wire(Client):  # type: ignore[misc] # nats-py has no complete types
             found[0].answer(found[1], headers, payload)
 
     def _write(self, data: bytes) -> None:
-        if not self._is_over and self._transport is not None:
+        if not self._is_over and self._raw is not None:
             try:
-                self._transport.write(data)
+                self._raw.write(data)
             except (OSError, RuntimeError):
                 self.over()
