@@ -102,6 +102,7 @@ class _Consumer:
         self._name = str(made["name"])
         if self._is_over:
             self._delete()
+            link.check_open()
             raise lost(link.options.where, "the connection broke")
         pending: int = made.get("num_pending", 0) + made.get("delivered", {}).get("consumer_seq", 0)
         return pending
@@ -209,6 +210,7 @@ async def scan(
             except TimeoutError:
                 raise lost(jetstream.link.options.where, "messages did not come in time") from None
             if message is None:
+                jetstream.link.check_open()
                 raise lost(jetstream.link.options.where, "the connection broke")
             if message is _NO_MORE:
                 if await consumer.is_done():

@@ -113,6 +113,7 @@ class JetStream:
         for pause in (*_PAUSES, None):
             (reply,) = await self.link.ask(request)
             if reply is None:
+                self.link.check_open()
                 raise lost(self.link.options.where, "it did not come in time")
             try:
                 if not reply[0].startswith(b"NATS/1.0 503"):
@@ -273,6 +274,7 @@ class JetStream:
             refusal: RefusedError | None = None
             for index, reply in zip(todo, replies, strict=True):
                 if reply is None:
+                    self.link.check_open()
                     raise lost(self.link.options.where, "it did not come in time")
                 try:
                     found[index] = _message(*reply)

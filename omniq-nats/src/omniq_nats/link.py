@@ -54,12 +54,20 @@ class Link:
         """
         if self._wire is not None and self._wire.is_usable:
             return self._wire
-        if self._is_closed or self._pid != os.getpid():
-            raise StoreClosedError("The NATS backend is closed. Open it again, or make a new application.")
+        self.check_open()
         if self._making is None:
             self._making = asyncio.get_running_loop().create_task(self._make(), name="omniq-nats-connect")
             self._making.add_done_callback(self._made)
         return await asyncio.shield(self._making)
+
+    def check_open(self) -> None:
+        """Refuse to work when closed.
+
+        Raises:
+            StoreClosedError: It is so.
+        """
+        if self._is_closed or self._pid != os.getpid():
+            raise StoreClosedError("The NATS backend is closed. Open it again, or make a new application.")
 
     @property
     def current(self) -> Wire | None:

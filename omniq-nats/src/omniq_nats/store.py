@@ -30,6 +30,8 @@ __all__ = ["Store"]
 
 T = TypeVar("T")
 
+_GRACE = 2.0
+"""Seconds for calls that are under way to end when the store is closed."""
 _LOOK = 0.1
 """Seconds for the feed to give what the server has, before it is looked for."""
 
@@ -84,6 +86,7 @@ class Store:
         self._passed = 0
         self._own: set[int] = set()
         self.lingering: set[asyncio.Task[Any]] = set()
+        self._active: set[asyncio.Task[Any]] = set()
         self._advanced: dict[asyncio.Future[None], int] = {}
 
     # Life
@@ -116,9 +119,13 @@ class Store:
         self._users -= 1
         self.view.wake()
         if self._users == 0:
-            if self._feed is not None:
-                self._feed.end()
-            self.link.end()
+            try:
+                if self._active:
+                    await asyncio.wait(self._active, timeout=_GRACE)
+            finally:
+                if self._feed is not None:
+                    self._feed.end()
+                self.link.end()
             await self.ended()
 
     async def ended(self) -> None:
@@ -135,6 +142,8 @@ class Store:
         if self.lingering:
             await asyncio.wait(self.lingering)
         task = asyncio.get_running_loop().create_task(_told(call))
+        self._active.add(task)
+        task.add_done_callback(self._active.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -163,10 +172,12 @@ class Store:
     def check_open(self) -> None:
         """Refuse to work when closed, or in a child process that inherited the connection.
 
+        Calls that are under way may still end.
+
         Raises:
             StoreClosedError: It is so.
         """
-        if not self.is_open:
+        if not self.is_open and not (self._active and self._pid == os.getpid()):
             if self._users:
                 raise StoreClosedError("This store was opened before a fork. Open one of its own in the child process.")
             raise StoreClosedError("The NATS backend is closed. Open it again, or make a new application.")
