@@ -9,8 +9,13 @@ import nox
 from nox_uv import session
 
 PYTHONS = ["3.11", "3.12", "3.13"]
-ONCE = {"repo-tests": PYTHONS[0], "conformance-tests/tests": PYTHONS[-1]}
-"""On which Python the tests are run that take long."""
+ONCE = {
+    "repo-tests/*": "3.11",
+    "*/tests/test_conformance.py": "3.12",
+    "*/tests/test_plans.py": "3.12",
+    "conformance-tests/tests/*": "3.13",
+}
+"""Of the tests that take long, on which Python they are run; the sessions `conformance` run most of them once more."""
 # The servers come in wheels.
 TARGETS = [
     nox.param("memory", "", id="memory"),
@@ -50,7 +55,7 @@ def types(s: nox.Session) -> None:
 @session(python=PYTHONS, uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
 def tests(s: nox.Session) -> None:
     """Run the tests of every package, and those that take long on one Python each."""
-    elsewhere = [f"--ignore-glob={folder}/*" for folder, python in ONCE.items() if python != s.python]
+    elsewhere = [f"--ignore-glob={files}" for files, python in ONCE.items() if python != s.python]
     s.run("pytest", *(s.posargs or ["-n", "auto", "--dist", "worksteal", *elsewhere]))
 
 

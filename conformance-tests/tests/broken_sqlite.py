@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import time
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ import omniq_sqlite.connection
 from omniq.errors import StorageError, StoreFormatError
 from omniq.models.record import Completion, Enqueued
 from omniq.storage.capabilities import Durability
+from omniq_sqlite import claiming
 from omniq_sqlite.conformance import SQLiteHarness
 from omniq_sqlite.connection import Database
 from omniq_sqlite.ledger import put_results
@@ -64,12 +66,12 @@ def claim_pops():
     async def claim(original, self, *args, **more):
         await put_back(self)
         grants = await original(self, *args, **more)
-        await self._database.write(lambda connection: _take_out(connection, [grant.id for grant in grants]))
+        await self.opened.write(lambda connection: _take_out(connection, [grant.id for grant in grants]))
         return grants
 
     async def put_back(self):
         if _popped:
-            await self._database.write(_put_in)
+            await self.opened.write(_put_in)
             _popped.clear()
 
     async def after_putting_back(original, self, *args, **more):
@@ -132,7 +134,7 @@ def results_apart():
     async def complete(original, self, items, *, now=None):
         replies = await original(self, [Completion(item.id, item.token) for item in items], now=now)
         results = [item.result for item in items if item.result is not None]
-        await self._database.write(lambda connection: put_results(connection, results, now))
+        await self.opened.write(lambda connection: put_results(connection, results, now))
         return replies
 
     replace(SQLiteTaskQueue, "complete", complete)
@@ -187,6 +189,20 @@ def any_token_will_do():
         return await original(self, [Completion(record.id, record.token) for record in records], **more)
 
     replace(SQLiteTaskQueue, "complete", complete)
+
+
+def held_by_another():
+    """What is held is read by another connection, beside the claim that may be under way."""
+
+    async def held(_, self, worker, claim_id):
+        other = sqlite3.connect(self.opened.path)
+        other.row_factory = sqlite3.Row
+        try:
+            return claiming.held(other, worker, claim_id)
+        finally:
+            other.close()
+
+    replace(SQLiteTaskQueue, "held", held)
 
 
 def watches_the_file():

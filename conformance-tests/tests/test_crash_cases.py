@@ -59,6 +59,7 @@ needs_strace = pytest.mark.skipif(not traced(), reason="processes cannot be trac
         ("OQ-X-0303", "errors_swallowed", "faults"),
         ("OQ-X-0303", "dead_after_an_error", "could not be used any more"),
         ("OQ-X-0305", "watches_the_file", "slept through"),
+        ("OQ-Q-0307", "held_by_another", "Nothing was held"),
     ],
 )
 def test_broken_system_calls_are_found(id, bug, told):

@@ -11,6 +11,7 @@ from breaking import assert_caught, broken, outcome, verdict
 from broken_openings import Noisy
 
 from omniq.errors import StoreClosedError
+from omniq.storage import shared
 from omniq_conformance.cases import remains
 from omniq_conformance.cases.interrupting import Moment, interrupted
 from omniq_conformance.outcomes import Status
@@ -148,14 +149,16 @@ async def work_only(original, work):
 
 
 def test_a_closing_that_can_be_interrupted_is_seen():
-    assert_caught("OQ-X-0956", SQLiteHarness(), connection, "_finished", work_only)
+    assert_caught("OQ-X-0956", SQLiteHarness(), shared, "finished", work_only)
 
 
 def test_a_reader_that_stays_when_opening_is_cancelled_is_seen():
-    async def writer_only(original, self, writer):
-        await writer.close()
+    async def writer_only(original, self):
+        if self._capabilities is not None:
+            return await original(self)
+        return await self._writer.close()
 
-    assert_caught("OQ-X-0956", SQLiteHarness(), connection.Database, "_give_up", writer_only)
+    assert_caught("OQ-X-0956", SQLiteHarness(), connection.Database, "disconnect", writer_only)
 
 
 @pytest.mark.parametrize("kind", [MemoryHarness, SQLiteHarness])

@@ -46,7 +46,7 @@ async def test_nothing_goes_through_a_whole_table(open_roles, analyzed):
     }
     with servers.start("postgres", **settings) as server:
         async with open_roles(server.url) as roles:
-            await fill(server.url, roles.queue.database.schema, analyzed=analyzed)
+            await fill(server.url, roles.queue.shared.schema, analyzed=analyzed)
             log = server.folder / "server.log"
             start = len(log.read_bytes())
             await use(roles)

@@ -78,7 +78,7 @@ async def test_no_more_connections_than_allowed(url, open_roles):
     async with open_roles(url, max_connections=3, application_name="counted") as roles:
         await asyncio.gather(*(roles.queue.count() for _ in range(50)))
         await asyncio.gather(*(roles.queue.enqueue([spec(f"t{number}")]) for number in range(50)))
-        ((found,),) = await roles.queue.database.read(
+        ((found,),) = await roles.queue.shared.read(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counted'"
         )
         assert found <= 3
@@ -116,7 +116,7 @@ async def test_texts_that_postgresql_cannot_keep(url, open_roles):
 
 async def test_events_of_a_late_transaction_come_after_what_was_read(url, open_roles, connection):
     async with open_roles(url) as roles:
-        database = roles.queue.database
+        database = roles.queue.shared
         late = spec_columns([spec("late")])
         transaction = connection.transaction()
         await transaction.start()
@@ -175,7 +175,7 @@ async def test_a_schema_of_something_else_is_refused(url, open_roles, connection
 
 async def test_the_doctor(url, open_roles, connection):
     async with open_roles(url) as roles:
-        database = roles.queue.database
+        database = roles.queue.shared
         found = {finding.name: finding for finding in await examine(database)}
         assert {finding.severity for finding in found.values()} == {"ok"}, found
         await connection.execute(f"DROP INDEX {database.schema}.head_lease")

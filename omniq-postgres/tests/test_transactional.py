@@ -26,7 +26,7 @@ async def claimed(roles):
 
 async def test_committed_and_rolled_back(url, open_roles, connection):
     async with open_roles(url) as roles:
-        inbox = Inbox(roles.queue.database.schema)
+        inbox = Inbox(roles.queue.shared.schema)
         transaction = connection.transaction()
         await transaction.start()
         assert await inbox.enqueue(connection, [spec("never")]) == [Enqueued("never", created=True)]
@@ -49,7 +49,7 @@ async def test_an_idle_worker_is_woken_by_the_commit(url, open_roles, connection
         await roles.queue.wait(["default"], 0.01)
         waiting = asyncio.create_task(roles.queue.wait(["default"], 30))
         async with connection.transaction():
-            await Inbox(roles.queue.database.schema).enqueue(connection, [spec("a")])
+            await Inbox(roles.queue.shared.schema).enqueue(connection, [spec("a")])
             await asyncio.sleep(0.2)
             assert not waiting.done()
         async with asyncio.timeout(5):
@@ -59,7 +59,7 @@ async def test_an_idle_worker_is_woken_by_the_commit(url, open_roles, connection
 
 async def test_an_open_transaction_with_a_unique_key_blocks_nobody(url, open_roles, connection):
     async with open_roles(url) as roles:
-        inbox = Inbox(roles.queue.database.schema)
+        inbox = Inbox(roles.queue.shared.schema)
         transaction = connection.transaction()
         await transaction.start()
         assert await inbox.enqueue(connection, [spec("mine", unique_key="k")]) == [Enqueued("mine", created=True)]
@@ -77,7 +77,7 @@ async def test_an_open_transaction_with_a_unique_key_blocks_nobody(url, open_rol
 
 async def test_what_cannot_be_meant_is_refused_and_the_transaction_goes_on(url, open_roles, connection):
     async with open_roles(url) as roles, connection.transaction():
-        inbox = Inbox(roles.queue.database.schema, notify=False)
+        inbox = Inbox(roles.queue.shared.schema, notify=False)
         with pytest.raises(ConfigError, match="priority 10"):
             await inbox.enqueue(connection, [spec("a", priority=10)])
         assert await inbox.enqueue(connection, [spec("a")]) == [Enqueued("a", created=True)]
@@ -85,7 +85,7 @@ async def test_what_cannot_be_meant_is_refused_and_the_transaction_goes_on(url, 
 
 async def test_psycopg(url, open_roles):
     async with open_roles(url) as roles:
-        inbox = Inbox(roles.queue.database.schema)
+        inbox = Inbox(roles.queue.shared.schema)
         async with await psycopg.AsyncConnection.connect(url) as connection:
             assert await inbox.enqueue(connection, [spec("a")]) == [Enqueued("a", created=True)]
         await asyncio.to_thread(blocking, url, inbox)
@@ -101,7 +101,7 @@ def blocking(url, inbox):
 async def test_sqlalchemy(url, open_roles, driver):
     url_of_driver = url.replace("postgresql://", f"postgresql+{driver}://")
     async with open_roles(url) as roles:
-        inbox = Inbox(roles.queue.database.schema)
+        inbox = Inbox(roles.queue.shared.schema)
         engine = create_async_engine(url_of_driver)
         async with AsyncSession(engine) as session, session.begin():
             assert await inbox.enqueue(session, [spec("a")]) == [Enqueued("a", created=True)]

@@ -324,7 +324,7 @@ async def test_a_cluster_is_found_from_any_node_and_survives_a_restart_of_it(ope
                 assert await finish(roles.queue, node.url) == ["ok"]
         async with open_roles(nodes.nodes[0].url, key_prefix="same") as roles:  # which is not said to be in a cluster
             assert await roles.queue.count() == len(nodes.nodes)
-            assert roles.queue.server.pool.is_cluster
+            assert roles.queue.shared.pool.is_cluster
 
 
 async def test_addresses_that_do_not_lead_anywhere_from_here_are_replaced(open_roles):
@@ -350,7 +350,7 @@ def _keys(url):
 async def test_wake_ups_follow_a_slot_that_moves_to_another_node(open_roles):
     with servers.cluster("valkey") as nodes:
         async with open_roles(nodes.nodes[0].url, key_prefix="same", cluster=True) as roles:
-            queue, server = roles.queue, roles.queue.server
+            queue, server = roles.queue, roles.queue.shared
             waiting = asyncio.create_task(queue.wait(["default"], 20))
             assert await comes_true(server.bell._is_listening.is_set)
             _, first = await server.pool._addresses.locate()

@@ -220,7 +220,7 @@ async def test_a_foreign_write_lock_is_reported_as_worth_a_retry(tmp_path, open_
 
 async def test_one_bad_operation_does_not_undo_its_neighbours(tmp_path, open_roles):
     async with open_roles(tmp_path / "omniq.db") as roles:
-        database = roles.queue._database
+        database = roles.queue.opened
 
         def broken(connection):
             connection.execute("DELETE FROM task")

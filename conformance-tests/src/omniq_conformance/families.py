@@ -130,6 +130,12 @@ _ALL = (
         guarantee="Nothing starves: once faults stop, everything that can end does.",
         level=Level.CRASH_SAFE,
     ),
+    Family(
+        number=15,
+        name="transactions",
+        guarantee="What a caller's own transaction enqueues is there with its commit, and never after a rollback.",
+        level=Level.CORE,
+    ),
 )
 
 FAMILIES: Mapping[int, Family] = {family.number: family for family in _ALL}

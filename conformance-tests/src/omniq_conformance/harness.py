@@ -21,6 +21,7 @@ from omniq_conformance.outcomes import UnverifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from omniq.storage.backend import BackendConfig
@@ -154,6 +155,16 @@ class Harness(ABC):
             UnverifiedError: The author offers no such way.
         """
         raise UnverifiedError(_missing("make_newer", f"give the namespace {namespace!r} a newer format"))
+
+    def transaction(self, namespace: str) -> AbstractAsyncContextManager[object]:
+        """Begin a transaction of somebody else, whose connection the block gets for `enqueue_within`.
+
+        It is committed when the block ends, and rolled back if an exception leaves it.
+
+        Raises:
+            UnverifiedError: The author offers no such way.
+        """
+        raise UnverifiedError(_missing("transaction", f"enqueue in a transaction beside the namespace {namespace!r}"))
 
     def at(self, url: str) -> Self:
         """Return a harness whose stores are reached through another url, such as that of a proxy."""

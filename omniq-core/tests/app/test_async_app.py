@@ -202,6 +202,7 @@ def test_a_task_can_be_decorated_twice_under_two_names():
         ({"priority": 10}, add, "priority: 10 is not a priority"),
         ({"queu": "mail"}, add, "Did you mean 'queue'"),
         ({"task_id": "x"}, add, "task_id: 'x' is of one call, not of a task"),
+        ({"connection": 7}, add, "connection: 7 is of one call, not of a task"),
         ({"name": ""}, add, "name: '' is not a name of a task"),
         ({"run_in": "gpu"}, add, "run_in: 'gpu'"),
         ({"run_in": "thread"}, add_later, "is a coroutine function"),

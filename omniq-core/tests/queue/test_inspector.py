@@ -22,6 +22,17 @@ async def nap(seconds: float) -> str:
     return "rested"
 
 
+tries: list[int] = []
+
+
+async def fail_once() -> str:
+    tries.append(1)
+    if len(tries) == 1:
+        msg = "not yet"
+        raise ValueError(msg)
+    return "at last"
+
+
 async def run(app) -> None:
     await app.worker(queues=[queue.name for queue in await app.stats()] or ["default"], burst=True).run()
 
@@ -207,3 +218,23 @@ async def test_stats_count_each_queue(app):
     await app.pause("mail")
     stats = {queue.name: queue for queue in await app.stats()}
     assert (stats["mail"].ready, stats["mail"].paused, stats["default"].scheduled) == (2, True, 1)
+
+
+async def test_a_task_that_is_retried_while_its_end_is_told_is_waited_for_again(memory, monkeypatch):
+    job = await memory.enqueue(fail_once, max_retries=0)
+    await run(memory)
+    waiter = (await memory._connection()).waiter
+    wait = waiter.wait
+
+    async def retried_meanwhile(*arguments):
+        status = await wait(*arguments)
+        monkeypatch.undo()
+        assert await memory.retry(job) == "ok"
+        return status
+
+    monkeypatch.setattr(waiter, "wait", retried_meanwhile)
+    with pytest.raises(TimeoutError):
+        await memory.wait_result(job, 0.05)
+    monkeypatch.setattr(waiter, "wait", wait)
+    await run(memory)
+    assert await memory.wait_result(job, 5) == "at last"

@@ -9,6 +9,7 @@ import pytest
 
 from omniq import AsyncOmniQ, Settings
 from omniq.errors import (
+    CapabilityError,
     ConfigError,
     ConnectionLostError,
     LimitExceededError,
@@ -413,3 +414,17 @@ async def test_an_id_is_refused_that_only_the_queue_could_keep(memory, monkeypat
         with pytest.raises(LimitExceededError, match="has 101 bytes in UTF-8; this store takes at most 100"):
             await write(TaskSpec(id="i" * 101, body=TaskBody(func="m.f")))
         await write(TaskSpec(id="i" * 100, body=TaskBody(func="m.f")))
+
+
+async def test_a_queue_without_transactions_of_its_callers_says_so(memory):
+    with pytest.raises(CapabilityError, match="a MemoryTaskQueue cannot enqueue in transactions of its callers"):
+        await memory.enqueue(add, (1,), connection=object())
+    with pytest.raises(CapabilityError, match="Leave `connection` out"):
+        await memory.enqueue_many(add, [(1,)], connection=object())
+    assert await memory.count_tasks() == 0
+    await memory.enqueue(add, (1,), connection=None)
+
+
+async def test_a_schedule_is_no_part_of_a_transaction(memory):
+    with pytest.raises(ConfigError, match="connection="):
+        await memory.add_schedule("s", memory.task(add).options(connection=object()).call(1), cron="* * * * *")

@@ -94,5 +94,5 @@ async def omniq_doctor_checks(app: Any) -> list[Finding]:
         return []
     from omniq_postgres.doctor import examine
 
-    databases = {id(role.database): role.database for role in ours}
+    databases = {id(role.shared): role.shared for role in ours}
     return [finding for database in databases.values() for finding in await examine(database)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,9 +15,9 @@ from omniq_postgres import plugin
 from omniq_postgres.schema import FORMAT, in_schema, script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-__all__ = ["PostgresHarness"]
+__all__ = ["PostgresHarness", "schema_name"]
 
 _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
 _SAVED = "schema.json"
@@ -45,12 +46,12 @@ class PostgresHarness(Harness):
 
     async def open(self, namespace: str) -> OpenedStores:
         """Return a handle on the schema of the namespace."""
-        options = {"schema": _schema(namespace)}
+        options = {"schema": schema_name(namespace)}
         return await open_plugin(plugin, BackendConfig(backend_type="postgres", url=self.url, options=options))
 
     async def destroy(self, namespace: str) -> None:
         """Remove the schema."""
-        await self._run(f'DROP SCHEMA IF EXISTS "{_schema(namespace)}" CASCADE')
+        await self._run(f'DROP SCHEMA IF EXISTS "{schema_name(namespace)}" CASCADE', namespace)
 
     async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
         """Read the tables."""
@@ -59,7 +60,7 @@ class PostgresHarness(Harness):
     async def save(self, namespace: str, folder: Path) -> None:
         """Copy the tables as PostgreSQL writes them as text, and note the sequences."""
         connection = await asyncpg.connect(self.url)
-        schema = _schema(namespace)
+        schema = schema_name(namespace)
         try:
             tables = [row[0] for row in await connection.fetch(_TABLES, schema)]
             sequences = {
@@ -76,7 +77,7 @@ class PostgresHarness(Harness):
     async def restore(self, namespace: str, folder: Path) -> None:
         """Make the schema that the format had, and fill it."""
         connection = await asyncpg.connect(self.url)
-        schema = _schema(namespace)
+        schema = schema_name(namespace)
         saved = json.loads((folder / _SAVED).read_text())
         try:
             async with connection.transaction():
@@ -95,13 +96,27 @@ class PostgresHarness(Harness):
             f"UPDATE omniq.meta SET value = '{FORMAT + 1}' WHERE key IN ('format', 'min_writer')", namespace
         )
 
-    async def _run(self, statement: str, namespace: str = "") -> list[Any]:
+    @asynccontextmanager
+    async def transaction(self, namespace: str) -> AsyncIterator[asyncpg.Connection]:
+        """Begin one of asyncpg; every schema is in the same database."""
+        del namespace
         connection = await asyncpg.connect(self.url)
         try:
-            return list(await connection.fetch(in_schema(statement, _schema(namespace)) if namespace else statement))
+            async with connection.transaction():
+                yield connection
+        finally:
+            await connection.close()
+
+    async def _run(self, statement: str, namespace: str) -> list[Any]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            return list(
+                await connection.fetch(in_schema(statement, schema_name(namespace)) if namespace else statement)
+            )
         finally:
             await connection.close()
 
 
-def _schema(namespace: str) -> str:
+def schema_name(namespace: str) -> str:
+    """Return the schema of a namespace."""
     return namespace.replace("-", "_")

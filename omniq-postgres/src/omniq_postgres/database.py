@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from omniq.errors import ConfigError, OmniQError, StoreClosedError, StoreFormatError
+from omniq.errors import ConfigError, OmniQError, StoreFormatError
 from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq.storage.shared import Shared
 from omniq_postgres.bell import Bell
 from omniq_postgres.failures import NETWORK, mapped
 from omniq_postgres.pool import Pool, connected, release
@@ -31,7 +30,7 @@ _SETTINGS = (
 )  # fmt: skip
 
 
-class Database:
+class Database(Shared):
     """The database of one namespace, for the roles of one configuration. Belongs to the event loop that opened it.
 
     Args:
@@ -45,78 +44,38 @@ class Database:
     """
 
     def __init__(self, options: PostgresOptions, project: str) -> None:
+        super().__init__(f"PostgreSQL backend at {options.host}:{options.port}")
         self.options = options
         self.project = project
         self.schema = options.schema or schema_of(project)
         self.pool = Pool(options)
         self.bell = self._new_bell()
-        self._users = 0
-        self._pid = 0
-        self._opening = asyncio.Lock()
-        self._capabilities: Capabilities | None = None
 
     # Life
 
-    async def open(self) -> None:
-        """Connect, look at the server and make or migrate the schema; for every role once.
+    async def connect(self) -> Capabilities:
+        """Connect, look at the server and make or migrate the schema.
 
         Raises:
             ConnectionLostError: The server cannot be reached.
             ConfigError: The server is too old, or its settings will not do.
             StoreFormatError: A newer version of this backend has changed the schema.
         """
-        async with self._opening:
-            if self.is_open:
-                self._users += 1
-                return
-            # What a parent process or another event loop left here is of no use.
-            self._pid, self._users = os.getpid(), 1
-            self.pool = Pool(self.options)
-            self.bell = self._new_bell()
-            try:
-                self._capabilities = await self._greet()
-                await self.pool.open()
-            except BaseException:
-                self._users = 0
-                await self.pool.close()
-                raise
+        self.pool = Pool(self.options)
+        self.bell = self._new_bell()
+        capabilities = await self._greet()
+        await self.pool.open()
+        return capabilities
 
-    async def close(self) -> None:
-        """Let one role go; with the last one, close all connections."""
-        self._users -= 1
-        if self._users == 0:
-            await self.bell.close()
-            await self.pool.close()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the server can do."""
-        if self._capabilities is None:
-            raise StoreClosedError(
-                "The PostgreSQL backend is not open. Open it first: async with app, or await storage.open()."
-            )
-        return self._capabilities
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may be used."""
-        return self._users > 0 and self._pid == os.getpid()
+    async def disconnect(self) -> None:
+        """Close all connections."""
+        await self.bell.close()
+        await self.pool.close()
 
     @property
     def where(self) -> str:
         """The address in messages."""
         return f"{self.options.host}:{self.options.port}"
-
-    def check_open(self) -> None:
-        """Refuse to work when closed, or in a child process that inherited the connections.
-
-        Raises:
-            StoreClosedError: It is so.
-        """
-        if not self.is_open:
-            if self._users:
-                raise StoreClosedError("This store was opened before a fork. Open one of its own in the child process.")
-            raise StoreClosedError("The PostgreSQL backend is closed. Open it again, or make a new application.")
 
     # Statements
 

@@ -34,7 +34,7 @@ class PostgresEventStorage(PostgresRole, EventStorage):
 
     async def append(self, events: Sequence[Event]) -> int:
         values = columns(map(event_values, events), _WIDTH)
-        ((added,),) = await self._opened.write(f"SELECT omniq.append({_MARKS})", *values, kinds=EVENTS)
+        ((added,),) = await self.opened.write(f"SELECT omniq.append({_MARKS})", *values, kinds=EVENTS)
         return int(added)
 
     async def read(
@@ -46,7 +46,7 @@ class PostgresEventStorage(PostgresRole, EventStorage):
 
     async def _sequence(self) -> int:
         """Put what was committed into order, and return the last position."""
-        ((last,),) = await self._opened.read("SELECT omniq.sequence()")  # repeating it is harmless
+        ((last,),) = await self.opened.read("SELECT omniq.sequence()")  # repeating it is harmless
         return int(last)
 
     async def _read(
@@ -57,7 +57,7 @@ class PostgresEventStorage(PostgresRole, EventStorage):
         if after is not None:
             than = "<" if desc else ">"
             query.add(f"o.pos {than}= {{0}} AND (o.pos {than} {{0}} OR e.n {than} {{1}})", *after)
-        rows = await self._opened.read(
+        rows = await self.opened.read(
             f"SELECT {_COLUMNS}, o.pos, e.n FROM omniq.event_order AS o JOIN omniq.event AS e ON e.batch = o.batch "
             f"WHERE {query.condition} ORDER BY o.pos {order}, e.n {order} LIMIT {query.mark(limit)}",
             *query.parameters,
@@ -68,11 +68,11 @@ class PostgresEventStorage(PostgresRole, EventStorage):
         return self._tail(None if after is None else _checked(after), filter)
 
     async def _tail(self, position: tuple[int, int] | None, wanted: EventFilter | None) -> AsyncIterator[Event]:
-        bell = self._opened.bell
+        bell = self.opened.bell
         await bell.listen()
         if position is None:
             position = (await self._sequence(), 10**17)
-        while self._open:
+        while self.is_open:
             with bell.waiting(EVENTS) as rung:
                 await bell.listen()
                 try:
@@ -97,7 +97,7 @@ class PostgresEventStorage(PostgresRole, EventStorage):
 
     async def trim(self, before: int, limit: int = 1000) -> int:
         await self._sequence()
-        ((trimmed,),) = await self._opened.write("SELECT omniq.trim($1, $2)", before, limit)
+        ((trimmed,),) = await self.opened.write("SELECT omniq.trim($1, $2)", before, limit)
         return int(trimmed)
 
 

@@ -27,14 +27,14 @@ class PostgresResultStorage(PostgresRole, ResultStorage):
     async def put(self, records: Sequence[ResultRecord], *, now: int | None = None) -> list[bool]:
         check_results(records, self.capabilities)
         values = columns(map(result_values, records), _WIDTH)
-        ((replies,),) = await self._opened.write(
+        ((replies,),) = await self.opened.write(
             "SELECT omniq.put_results($1, $2, $3, $4, $5, $6, $7, $8, $9)", *values, now
         )
         return list(replies)
 
     async def get(self, ids: Sequence[str], *, now: int | None = None) -> list[ResultRecord | None]:
         wanted = [kept(task_id) for task_id in ids]
-        rows = await self._opened.read(
+        rows = await self.opened.read(
             f"SELECT {RESULT_COLUMNS} FROM omniq.result "
             "WHERE id = ANY ($1) AND (expires_at IS NULL OR expires_at > omniq.now_ms($2))",
             wanted,
@@ -44,7 +44,7 @@ class PostgresResultStorage(PostgresRole, ResultStorage):
         return [found.get(task_id) for task_id in ids]
 
     async def delete(self, ids: Sequence[str]) -> list[bool]:
-        rows = await self._opened.write(
+        rows = await self.opened.write(
             "DELETE FROM omniq.result WHERE id = ANY ($1) RETURNING id", [kept(task_id) for task_id in ids]
         )
         gone = {row[0] for row in rows}
@@ -57,7 +57,7 @@ class PostgresResultStorage(PostgresRole, ResultStorage):
     async def list(
         self, *, after: str | None = None, limit: int = 100, now: int | None = None
     ) -> builtins.list[ResultRecord]:
-        rows = await self._opened.read(
+        rows = await self.opened.read(
             f"SELECT {RESULT_COLUMNS} FROM omniq.result "
             "WHERE id > $1 AND (expires_at IS NULL OR expires_at > omniq.now_ms($2)) ORDER BY id LIMIT $3",
             "" if after is None else kept(after),
@@ -67,7 +67,7 @@ class PostgresResultStorage(PostgresRole, ResultStorage):
         return [result_from(row) for row in rows]
 
     async def purge_expired(self, limit: int = 1000, *, now: int | None = None) -> int:
-        rows = await self._opened.write(
+        rows = await self.opened.write(
             "DELETE FROM omniq.result WHERE id IN (SELECT id FROM omniq.result WHERE expires_at <= omniq.now_ms($1) "
             "ORDER BY expires_at, id LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
             now,

@@ -49,38 +49,38 @@ class PostgresScheduleStorage(PostgresRole, ScheduleStorage):
         self, schedule: Schedule, *, expected_version: int | None = None, now: int | None = None
     ) -> Schedule | None:
         check_schedule(schedule, self.capabilities)
-        rows = await self._opened.write(_PUT, *_values(schedule), expected_version, now)
+        rows = await self.opened.write(_PUT, *_values(schedule), expected_version, now)
         if not rows:
             return None
         ((version, created_at),) = rows
         return attrs.evolve(schedule, version=version, created_at=created_at)
 
     async def get(self, ids: Sequence[str]) -> list[Schedule | None]:
-        rows = await self._opened.read(f"{_SELECT} WHERE id = ANY ($1)", [kept(each) for each in ids])
+        rows = await self.opened.read(f"{_SELECT} WHERE id = ANY ($1)", [kept(each) for each in ids])
         found = {schedule.id: schedule for schedule in map(_schedule, rows)}
         return [found.get(schedule_id) for schedule_id in ids]
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> builtins.list[Schedule]:
-        rows = await self._opened.read(
+        rows = await self.opened.read(
             f"{_SELECT} WHERE id > $1 ORDER BY id LIMIT $2", "" if after is None else kept(after), limit
         )
         return [_schedule(row) for row in rows]
 
     async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
-        rows = await self._opened.write(
+        rows = await self.opened.write(
             "DELETE FROM omniq.schedule WHERE id = ANY ($1) RETURNING id", [kept(each) for each in ids]
         )
         gone = {given(row[0]): True for row in rows}
         return [gone.pop(schedule_id, False) for schedule_id in ids]
 
     async def due(self, limit: int = 100, *, now: int | None = None) -> builtins.list[Schedule]:
-        rows = await self._opened.read(
+        rows = await self.opened.read(
             f"{_SELECT} WHERE NOT paused AND next_run <= omniq.now_ms($1) ORDER BY next_run, id LIMIT $2", now, limit
         )
         return [_schedule(row) for row in rows]
 
     async def advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
-        rows = await self._opened.write(
+        rows = await self.opened.write(
             "SELECT omniq.advance_schedule(id, version, next_run, last_run, fired) "
             "FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
             "AS a (id, version, next_run, last_run, fired)",
@@ -95,16 +95,16 @@ class PostgresScheduleStorage(PostgresRole, ScheduleStorage):
         return await self._set_paused(ids, paused=False)
 
     async def next_due(self) -> int | None:
-        ((at,),) = await self._opened.read(
+        ((at,),) = await self.opened.read(
             "SELECT min(next_run) FROM omniq.schedule WHERE NOT paused AND next_run IS NOT NULL"
         )
         return None if at is None else int(at)
 
     async def time(self) -> int:
-        return await self._opened.time()
+        return await self.opened.time()
 
     async def _set_paused(self, ids: Sequence[str], *, paused: bool) -> builtins.list[Schedule | None]:
-        rows = await self._opened.write(
+        rows = await self.opened.write(
             "UPDATE omniq.schedule SET paused = $2, version = version + 1 WHERE id = ANY ($1) AND paused <> $2 "
             f"RETURNING {_COLUMNS}",
             [kept(each) for each in ids],

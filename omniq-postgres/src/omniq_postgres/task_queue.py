@@ -32,6 +32,7 @@ from omniq_postgres.rows import (
 from omniq_postgres.schedules import advance_values
 from omniq_postgres.schema import in_schema
 from omniq_postgres.texts import given, kept
+from omniq_postgres.transactional import Inbox
 
 if TYPE_CHECKING:
     import builtins
@@ -87,7 +88,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         await super().close()
 
     def sibling(self) -> Self:
-        queue = type(self)(Database(self.database.options, self.database.project))
+        queue = type(self)(Database(self.shared.options, self.shared.project))
         queue.join(self._joined)
         return queue
 
@@ -97,7 +98,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         return self._joined
 
     async def time(self) -> int:
-        return await self._opened.time()
+        return await self.opened.time()
 
     # Producers
 
@@ -106,6 +107,10 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         values = spec_columns(specs)
         ((replies,),) = await self._write(statements.ENQUEUE, now, self._mode, *values, kinds=WORK + EVENTS)
         return _enqueued(specs, replies)
+
+    async def enqueue_within(self, connection: object, specs: Sequence[TaskSpec]) -> list[Enqueued]:
+        database = self.opened
+        return await Inbox(database.schema, notify=database.bell.is_push).enqueue(connection, specs)
 
     async def fire(
         self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
@@ -151,7 +156,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         if now is None:
             self._floors.learn(names, limit, rows, lease_ms, full=floors[0] is None)
         if rows:
-            self.database.bell.ring(EVENTS)
+            self.shared.bell.ring(EVENTS)
         grants: list[Grant] = []
         damaged: list[Failure] = []
         for row in rows:
@@ -165,7 +170,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def held(self, worker: str, claim_id: str) -> list[Grant]:
         grants = []
-        for row in await self._opened.read(statements.HELD, kept(worker), kept(claim_id)):
+        for row in await self.opened.read(statements.HELD, kept(worker), kept(claim_id)):
             with contextlib.suppress(StoreFormatError):
                 grants.append(grant_from(row, claim_id))
         return grants
@@ -214,16 +219,16 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def queues(self, *, now: int | None = None) -> list[QueueStats]:
         await self._adopt()
-        rows = await self._opened.read(statements.QUEUES, now)
+        rows = await self.opened.read(statements.QUEUES, now)
         return [QueueStats(name=given(name), **dict(zip(statements.COUNTS, row, strict=True))) for name, *row in rows]
 
     # Reading
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
         wanted = list(map(kept, dict.fromkeys(ids)))
-        rows = await self._opened.read(statements.GET, wanted)
+        rows = await self.opened.read(statements.GET, wanted)
         if len(rows) < len(wanted) and await self._adopt():
-            rows = await self._opened.read(statements.GET, wanted)
+            rows = await self.opened.read(statements.GET, wanted)
         found = {record.id: record for record in map(record_from, rows)}
         return [found.get(task_id) for task_id in ids]
 
@@ -244,12 +249,12 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
             query.add(f"h.seq {'<' if desc else '>'} {{}}", after)
         if query is page:
             first, second = [*page.lists, [], []][:2]
-            condition = in_schema(page.condition, self.database.schema)
-            rows = await self._opened.read(
+            condition = in_schema(page.condition, self.shared.schema)
+            rows = await self.opened.read(
                 f"{statements.PAGE} {direction}", condition, direction, limit, page.numbers, first, second
             )
         else:
-            rows = await self._opened.read(
+            rows = await self.opened.read(
                 f"{TASK_QUERY} WHERE {query.condition} ORDER BY h.seq {direction} LIMIT {query.mark(limit)}",
                 *query.parameters,
             )
@@ -258,7 +263,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
         await self._adopt()
         query = task_query(filter, now)
-        ((count,),) = await self._opened.read(
+        ((count,),) = await self.opened.read(
             f"SELECT count(*) FROM omniq.head AS h JOIN omniq.task AS t ON t.seq = h.seq WHERE {query.condition}",
             *query.parameters,
         )
@@ -280,14 +285,14 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
     # Waiting
 
     async def next_at(self, queues: Sequence[str]) -> int | None:
-        ((at,),) = await self._opened.read(statements.NEXT_AT, _names(queues))
+        ((at,),) = await self.opened.read(statements.NEXT_AT, _names(queues))
         return None if at is None else int(at)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
-        bell, names = self._opened.bell, _names(queues)
+        bell, names = self.opened.bell, _names(queues)
         deadline = asyncio.get_running_loop().time() + timeout
         await bell.listen()
-        while self._open:
+        while self.is_open:
             with bell.waiting(WORK) as rung:
                 found = await self._work.look(names)
                 until = min((found[name] for name in names), default=float("inf"))
@@ -297,10 +302,10 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
                     return
 
     async def wait_done(self, ids: Sequence[str], timeout: float) -> Mapping[str, TaskStatus | None]:
-        bell, wanted = self._opened.bell, list(dict.fromkeys(ids))
+        bell, wanted = self.opened.bell, list(dict.fromkeys(ids))
         deadline = asyncio.get_running_loop().time() + timeout
         await bell.listen()
-        while self._open:
+        while self.is_open:
             with bell.waiting(DONE) as rung:
                 found = await self._ends.look(wanted)
                 ends = {task_id: found[task_id] for task_id in wanted}
@@ -317,15 +322,15 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def _look_for_work(self, names: builtins.list[str]) -> dict[str, float]:
         """Return for each queue in how many seconds work may come up."""
-        rows = await self._opened.read(statements.NEXT_IN, names, *self._floors.of_look(names))
+        rows = await self.opened.read(statements.NEXT_IN, names, *self._floors.of_look(names))
         return {name: float("inf") if left_ms is None else left_ms / 1000 for name, left_ms in rows}
 
     async def _look_for_ends(self, ids: builtins.list[str]) -> dict[str, TaskStatus | float | None]:
         """Return for each task its end, None if it is unknown, or in how many seconds it expires."""
         wanted = list(map(kept, ids))
-        rows = await self._opened.read(statements.DONE, wanted)
+        rows = await self.opened.read(statements.DONE, wanted)
         if len(rows) < len(wanted) and await self._adopt():
-            rows = await self._opened.read(statements.DONE, wanted)
+            rows = await self.opened.read(statements.DONE, wanted)
         found: dict[str, TaskStatus | float | None] = dict.fromkeys(ids)
         for stored, state, left_ms in rows:
             if state >= _COMPLETE:
@@ -339,7 +344,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
     # Outbox
 
     async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
-        rows = await self._opened.read(statements.OUTBOX, now, min_age_ms, limit)
+        rows = await self.opened.read(statements.OUTBOX, now, min_age_ms, limit)
         return [event_from(row) for row in rows]
 
     async def outbox_ack(self, entries: Sequence[Event]) -> None:
@@ -350,11 +355,11 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def _adopt(self) -> bool:
         """Make tasks of what callers enqueued in transactions of their own; tell whether there was something."""
-        ((any_there,),) = await self._opened.read(statements.ADOPT, self._mode)
+        ((any_there,),) = await self.opened.read(statements.ADOPT, self._mode)
         return bool(any_there)
 
     async def _write(self, statement: str, *arguments: Any, kinds: str = "") -> builtins.list[Any]:
-        return await self._opened.write(statement, *arguments, kinds=kinds)
+        return await self.opened.write(statement, *arguments, kinds=kinds)
 
     @property
     def _longest(self) -> float:

@@ -1,6 +1,6 @@
 """Enqueue in a transaction of one's own: the tasks are there once it is committed, and never if it is rolled back.
 
-::
+This is what `app.enqueue(..., connection=connection)` does. Without an application::
 
     inbox = Inbox("omniq")
     async with pool.acquire() as connection, connection.transaction():
@@ -13,13 +13,17 @@ of SQLAlchemy.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from omniq.errors import ConfigError
 from omniq.models.record import Enqueued
+from omniq.models.redaction import show
 from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq.storage.limits import check_specs
 from omniq_postgres.rows import body_values
@@ -56,20 +60,22 @@ class Inbox:
     notify: bool = True
 
     async def enqueue(self, connection: Any, specs: Sequence[TaskSpec]) -> list[Enqueued]:
-        """Enqueue in the transaction of an asynchronous connection or session.
+        """Enqueue in the transaction of a connection or session.
 
         Args:
-            connection: Of asyncpg, psycopg (`AsyncConnection`) or SQLAlchemy (`AsyncConnection`, `AsyncSession`).
+            connection: Of asyncpg, psycopg or SQLAlchemy. One that blocks is used in a thread meanwhile.
             specs: The tasks.
 
         Returns:
             As of a task queue, as far as the transaction can see.
 
         Raises:
-            ConfigError: A task cannot be meant so.
+            ConfigError: A task cannot be meant so, or this is no such connection.
             LimitExceededError: A task is too large.
             Exception: Whatever the driver raises; its transaction has failed then.
         """
+        if not _is_asynchronous(connection):
+            return await asyncio.to_thread(self.enqueue_blocking, connection, specs)
         statement, parameters = self._statement(connection, specs)
         if _is_of(connection, "asyncpg"):
             rows = await connection.fetch(statement, *parameters)
@@ -80,6 +86,9 @@ class Inbox:
 
     def enqueue_blocking(self, connection: Any, specs: Sequence[TaskSpec]) -> list[Enqueued]:
         """Do the same in the transaction of a blocking connection or session of psycopg or SQLAlchemy."""
+        if _is_asynchronous(connection):
+            msg = f"connection: {show(connection)} is asynchronous. Use: await inbox.enqueue(connection, specs)"
+            raise ConfigError(msg)
         statement, parameters = self._statement(connection, specs)
         found = connection.execute(statement, parameters)
         return _answers(specs, found.all() if _is_of(connection, "sqlalchemy") else found.fetchall())
@@ -96,6 +105,18 @@ class Inbox:
         marks = ("$1", "$2") if _is_of(connection, "asyncpg") else ("%s", "%s")
         statement = STAGE.format(specs=f"{marks[0]}::json", channel=f"{marks[1]}::text")
         return in_schema(statement, self.schema), (document, channel)
+
+
+def _is_asynchronous(connection: Any) -> bool:
+    if _is_of(connection, "asyncpg"):
+        return True
+    if _is_of(connection, "psycopg") or _is_of(connection, "sqlalchemy"):
+        return inspect.iscoroutinefunction(getattr(connection, "execute", None))
+    msg = (
+        f"connection: {show(connection)} is no connection of asyncpg or psycopg, and no connection or session of "
+        "SQLAlchemy. Give the one that your transaction runs on."
+    )
+    raise ConfigError(msg)
 
 
 def _is_of(connection: object, driver: str) -> bool:

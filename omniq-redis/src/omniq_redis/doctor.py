@@ -27,7 +27,7 @@ async def omniq_doctor_checks(app: Any) -> list[Finding]:
     storages = (stores.task_queue, stores.results, stores.events, stores.schedules)
     # By name, because importing the classes would import the driver, also where nobody uses it.
     ours = [cast("RedisRole", each) for each in storages if type(each).__module__.startswith("omniq_redis.")]
-    servers = {id(role.server): role.server for role in ours}
+    servers = {id(role.shared): role.shared for role in ours}
     return [finding for server in servers.values() for finding in await examine(server)]
 
 

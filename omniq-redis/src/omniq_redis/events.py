@@ -30,11 +30,11 @@ class RedisEventStorage(RedisRole, EventStorage):
 
     async def append(self, events: Sequence[Event]) -> int:
         if not events:
-            self._opened.check_open()
+            self.opened.check_open()
             return 0
         values = [event_values(event) for event in events]
         parts = [values[start : start + _PAGE] for start in range(0, len(values), _PAGE)]
-        return sum(await self._opened.run_all("append", parts))
+        return sum(await self.opened.run_all("append", parts))
 
     async def read(
         self, *, after: str | None = None, limit: int = 100, filter: EventFilter | None = None, desc: bool = False
@@ -43,7 +43,7 @@ class RedisEventStorage(RedisRole, EventStorage):
         cursor: str | bytes | bool = False if after is None else _checked(after)
         found: list[Event] = []
         while len(found) < limit:
-            cursor, pairs = await self._opened.run("read", [cursor, limit - len(found), desc, wanted])
+            cursor, pairs = await self.opened.run("read", [cursor, limit - len(found), desc, wanted])
             found += [event_from(packed, position) for position, packed in pairs]
             if cursor is False:
                 break
@@ -53,11 +53,11 @@ class RedisEventStorage(RedisRole, EventStorage):
         return self._tail(None if after is None else _checked(after), filter)
 
     async def _tail(self, position: str | None, wanted: EventFilter | None) -> AsyncIterator[Event]:
-        server = self._opened
+        server = self.opened
         if position is None:
             position = (await server.run("last_event", None)).decode()
         bell = server.bell
-        while self._open:
+        while self.is_open:
             with bell.waiting(EVENTS) as rung:
                 await bell.follow_log()
                 try:
@@ -83,7 +83,7 @@ class RedisEventStorage(RedisRole, EventStorage):
         total = 0
         cursor: bytes | bool = False
         while total < limit:
-            cursor, removed = await self._opened.run("trim", [before, limit - total, cursor])
+            cursor, removed = await self.opened.run("trim", [before, limit - total, cursor])
             total += removed
             if cursor is False:
                 break

@@ -27,14 +27,14 @@ class RedisResultStorage(RedisRole, ResultStorage):
     async def put(self, records: Sequence[ResultRecord], *, now: int | None = None) -> list[bool]:
         check_results(records, self.capabilities)
         values = [(record.id, STATES.index(record.status), *result_values(record)) for record in records]
-        return await in_chunks(self._opened, "put_results", values, now=now)
+        return await in_chunks(self.opened, "put_results", values, now=now)
 
     async def get(self, ids: Sequence[str], *, now: int | None = None) -> list[ResultRecord | None]:
-        found = await in_chunks(self._opened, "get_results", ids, now=now)
+        found = await in_chunks(self.opened, "get_results", ids, now=now)
         return [result_from(task_id, values) if values else None for task_id, values in zip(ids, found, strict=True)]
 
     async def delete(self, ids: Sequence[str]) -> list[bool]:
-        return await in_chunks(self._opened, "delete_results", ids)
+        return await in_chunks(self.opened, "delete_results", ids)
 
     async def list(
         self, *, after: str | None = None, limit: int = 100, now: int | None = None
@@ -42,7 +42,7 @@ class RedisResultStorage(RedisRole, ResultStorage):
         found: list[ResultRecord] = []
         cursor: str | bytes | bool = False if after is None else after
         while len(found) < limit:
-            cursor, pairs = await self._opened.run("list_results", [cursor, limit - len(found)], now=now)
+            cursor, pairs = await self.opened.run("list_results", [cursor, limit - len(found)], now=now)
             found += [result_from(task_id.decode(), values) for task_id, values in pairs]
             if cursor is False:
                 break
@@ -52,7 +52,7 @@ class RedisResultStorage(RedisRole, ResultStorage):
         total = 0
         while total < limit:
             wanted = min(_PURGED_AT_ONCE, limit - total)
-            purged: int = await self._opened.run("purge_results", wanted, now=now)
+            purged: int = await self.opened.run("purge_results", wanted, now=now)
             total += purged
             if purged < wanted:
                 break

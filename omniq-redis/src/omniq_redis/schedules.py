@@ -30,18 +30,18 @@ class RedisScheduleStorage(RedisRole, ScheduleStorage):
     ) -> Schedule | None:
         check_schedule(schedule, self.capabilities)
         expected = False if expected_version is None else expected_version
-        stored = await self._opened.run("put_schedule", [schedule.id, _values(schedule), expected], now=now)
+        stored = await self.opened.run("put_schedule", [schedule.id, _values(schedule), expected], now=now)
         return None if stored is None else attrs.evolve(schedule, version=stored[0], created_at=stored[1])
 
     async def get(self, ids: Sequence[str]) -> list[Schedule | None]:
-        found = await in_chunks(self._opened, "get_schedules", ids)
+        found = await in_chunks(self.opened, "get_schedules", ids)
         return [_schedule(schedule_id, values) for schedule_id, values in zip(ids, found, strict=True)]
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> builtins.list[Schedule]:
         found: list[Schedule] = []
         cursor: str | bool = False if after is None else after
         while len(found) < limit:
-            pairs = await self._opened.run("list_schedules", [cursor, limit - len(found)])
+            pairs = await self.opened.run("list_schedules", [cursor, limit - len(found)])
             found += _schedules(pairs)
             if not pairs:
                 break
@@ -49,13 +49,13 @@ class RedisScheduleStorage(RedisRole, ScheduleStorage):
         return found
 
     async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
-        return await in_chunks(self._opened, "delete_schedules", ids)
+        return await in_chunks(self.opened, "delete_schedules", ids)
 
     async def due(self, limit: int = 100, *, now: int | None = None) -> builtins.list[Schedule]:
-        return _schedules(await self._opened.run("due_schedules", limit, now=now))
+        return _schedules(await self.opened.run("due_schedules", limit, now=now))
 
     async def advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
-        return await in_chunks(self._opened, "advance_schedules", [advance_values(step) for step in advances])
+        return await in_chunks(self.opened, "advance_schedules", [advance_values(step) for step in advances])
 
     async def pause(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
         return await self._set_paused(ids, 1)
@@ -64,15 +64,15 @@ class RedisScheduleStorage(RedisRole, ScheduleStorage):
         return await self._set_paused(ids, 0)
 
     async def next_due(self) -> int | None:
-        at: int | bool | None = await self._opened.run("next_due", None)
+        at: int | bool | None = await self.opened.run("next_due", None)
         return None if at is False or at is None else at
 
     async def time(self) -> int:
-        at: int = await self._opened.run("time", None)
+        at: int = await self.opened.run("time", None)
         return at
 
     async def _set_paused(self, ids: Sequence[str], paused: int) -> builtins.list[Schedule | None]:
-        found = await in_chunks(self._opened, "pause_schedules", ids, paused)
+        found = await in_chunks(self.opened, "pause_schedules", ids, paused)
         return [_schedule(schedule_id, values) for schedule_id, values in zip(ids, found, strict=True)]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from typing import TYPE_CHECKING, Any
 
 import msgpack  # type: ignore[import-untyped]
 from redis import exceptions
 
-from omniq.errors import OutcomeUnknownError, StorageError, StoreClosedError
+from omniq.errors import OutcomeUnknownError, StorageError
+from omniq.storage.shared import Shared
 from omniq_redis.bell import Bell
 from omniq_redis.failures import refused
 from omniq_redis.greeting import greet
@@ -37,7 +36,7 @@ def namespace_of(key_prefix: str, project: str) -> bytes:
     return f"{{{name}}}:".encode()
 
 
-class Server:
+class Server(Shared):
     """The server of one namespace, for the roles of one configuration. Belongs to the event loop that opened it.
 
     Args:
@@ -51,77 +50,36 @@ class Server:
     """
 
     def __init__(self, options: RedisOptions, project: str) -> None:
+        super().__init__(f"Redis backend at {options.host}:{options.port}")
         self.options = options
         self.project = project
         self.prefix = namespace_of(options.key_prefix, project)
         self.pool = Pool(options, self.prefix)
-        self._users = 0
-        self._pid = 0
-        self._opening = asyncio.Lock()
-        self._capabilities: Capabilities | None = None
         self.bell = Bell(self)
 
     # Life
 
-    async def open(self) -> None:
-        """Connect and look at the server; for every role once.
+    async def connect(self) -> Capabilities:
+        """Connect and look at the server.
 
         Raises:
             ConnectionLostError: It cannot be reached.
             ConfigError: It may evict keys, or lacks something that the options ask for.
             StoreFormatError: A newer version of this backend has changed the format of the namespace.
         """
-        async with self._opening:
-            if not self.is_open:
-                # What a parent process or another event loop left here is of no use.
-                self._pid, self._users = os.getpid(), 1
-                self.pool = Pool(self.options, self.prefix)
-                self.bell = Bell(self)
-                try:
-                    self._capabilities = await greet(self)
-                except BaseException:
-                    self._users = 0
-                    await self.pool.close()
-                    raise
-            else:
-                self._users += 1
+        self.pool = Pool(self.options, self.prefix)
+        self.bell = Bell(self)
+        return await greet(self)
 
-    async def close(self) -> None:
-        """Let one role go; with the last one, close all connections."""
-        self._users -= 1
-        if self._users == 0:
-            await self.bell.close()
-            await self.pool.close()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the server can do."""
-        if self._capabilities is None:
-            raise StoreClosedError(
-                "The Redis backend is not open. Open it first: async with app, or await storage.open()."
-            )
-        return self._capabilities
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may be used."""
-        return self._users > 0 and self._pid == os.getpid()
+    async def disconnect(self) -> None:
+        """Close all connections."""
+        await self.bell.close()
+        await self.pool.close()
 
     @property
     def where(self) -> str:
         """The address in messages."""
         return f"{self.options.host}:{self.options.port}"
-
-    def check_open(self) -> None:
-        """Refuse to work when closed, or in a child process that inherited the connections.
-
-        Raises:
-            StoreClosedError: It is so.
-        """
-        if not self.is_open:
-            if self._users:
-                raise StoreClosedError("This store was opened before a fork. Open one of its own in the child process.")
-            raise StoreClosedError("The Redis backend is closed. Open it again, or make a new application.")
 
     # Scripts
 

@@ -68,7 +68,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         self._waited = False  # whether the server may ring for a wait of this handle
 
     def sibling(self) -> Self:
-        queue = type(self)(Server(self.server.options, self.server.project))
+        queue = type(self)(Server(self.shared.options, self.shared.project))
         queue.join(self._joined)
         return queue
 
@@ -86,7 +86,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
     async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> list[Enqueued]:
         check_specs(specs, self.capabilities)
         groups, sizes = zip(*spec_groups(specs), strict=True) if specs else ((), ())
-        answers = await in_chunks(self._opened, "enqueue", groups, sizes=sizes, mode=self._mode, now=now)
+        answers = await in_chunks(self.opened, "enqueue", groups, sizes=sizes, mode=self._mode, now=now)
         return _enqueued(specs, answers)
 
     async def fire(
@@ -119,7 +119,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         grants: list[Grant] = []
         damaged: list[Failure] = []
         names, sweep = list(queues), self.capabilities.max_sweep
-        bell = self._opened.bell.name if self._waited else False
+        bell = self.opened.bell.name if self._waited else False
         self._waited = False
         while True:
             most = min(max(limit, 0), _AT_ONCE)
@@ -187,7 +187,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
     # Reading
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
-        found = await in_chunks(self._opened, "get", ids)
+        found = await in_chunks(self.opened, "get", ids)
         return [record_from(values) if values else None for values in found]
 
     async def list(
@@ -247,12 +247,12 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         return None if at is False else int(at)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
-        bell, names = self._opened.bell, list(queues)
+        bell, names = self.opened.bell, list(queues)
         longest = self.capabilities.max_wait_ms / 1000
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         await bell.listen()
-        while self._open:
+        while self.is_open:
             with bell.waiting(WORK) as rung:
                 self._waited = True
                 left = await self._run("wait", [names, bell.name])
@@ -262,13 +262,13 @@ class RedisTaskQueue(RedisRole, TaskQueue):
                     return
 
     async def wait_done(self, ids: Sequence[str], timeout: float) -> Mapping[str, TaskStatus | None]:
-        bell, wanted = self._opened.bell, list(dict.fromkeys(ids))
+        bell, wanted = self.opened.bell, list(dict.fromkeys(ids))
         longest = self.capabilities.max_wait_ms / 1000
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         await bell.listen()
         fresh = [task_id for task_id in wanted if task_id not in bell.awaited]
-        while self._open:
+        while self.is_open:
             with bell.waiting(*wanted) as rung:
                 done, left = await self._watch(fresh) if fresh else ({}, longest)
                 patience = min(deadline - loop.time(), left, longest)
@@ -283,7 +283,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
 
     async def _watch(self, ids: Sequence[str]) -> tuple[dict[str, TaskStatus | None], float]:
         """Return what has ended of some tasks, and in how many seconds the first of the others expires."""
-        bell = self._opened.bell
+        bell = self.opened.bell
         bell.awaited.update(ids)
         try:
             rows, left = await self._run("watch", [ids, bell.name])
@@ -311,7 +311,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
     # Scripts
 
     async def _run(self, name: str, payload: object, *, now: int | None = None) -> Any:
-        return await self._opened.run(name, payload, mode=self._mode, now=now)
+        return await self.opened.run(name, payload, mode=self._mode, now=now)
 
     async def _words(
         self,
@@ -322,7 +322,7 @@ class RedisTaskQueue(RedisRole, TaskQueue):
         now: int | None = None,
     ) -> builtins.list[Any]:
         """Run a script that answers every item with a word or with the number of a state."""
-        replies = await in_chunks(self._opened, name, items, *options, sizes=sizes, mode=self._mode, now=now)
+        replies = await in_chunks(self.opened, name, items, *options, sizes=sizes, mode=self._mode, now=now)
         return [_WORDS[reply] for reply in replies]
 
     def _result(self, result: ResultRecord | None) -> tuple[Any, Any, Any]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiosqlite
 
-from omniq.errors import ConnectionLostError, OmniQError, StorageError, StoreClosedError
+from omniq.errors import ConnectionLostError, OmniQError, StorageError
 from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq.storage.shared import Shared
 from omniq_sqlite.checkpoint import Checkpointer
 from omniq_sqlite.failures import mapped
 from omniq_sqlite.filesystem import network_filesystem
@@ -21,7 +22,7 @@ from omniq_sqlite.wake import DONE, EVENTS, WORK, Doorbell, ring
 from omniq_sqlite.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from omniq_sqlite.options import SQLiteOptions
 
@@ -42,49 +43,20 @@ def host_time() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Database:
-    """Shared by the roles of one configuration; opened by the first and closed by the last."""
+class Database(Shared):
+    """The file, as the roles of one configuration share it."""
 
     def __init__(self, options: SQLiteOptions) -> None:
         self.options = options
         self.path = options.path.absolute()
+        super().__init__(f"SQLite store {self.path}")
         self._wake_folder = self.path.with_name(f"{self.path.name}-wake")
-        self._users = 0
-        self._opening = asyncio.Lock()
-        self._pid = 0
         self._writer: Writer | None = None
         self._reader: aiosqlite.Connection | None = None
         self._bells: dict[str, Doorbell] = {}
         self._own_bells: frozenset[str] = frozenset()
         self._waiters: dict[str, set[asyncio.Future[None]]] = {WORK: set(), DONE: set(), EVENTS: set()}
-        self._capabilities: Capabilities | None = None
         self._checkpointer = Checkpointer(self.path, enabled=options.checkpoint == "auto")
-
-    async def open(self) -> None:
-        """Create or check the file and start the threads, or join those that run."""
-        async with self._opening:
-            if self._users == 0:
-                await self._connect()
-            self._users += 1
-
-    async def close(self) -> None:
-        """Leave; the last one writes what is queued and stops the threads, even if it is cancelled meanwhile."""
-        await _finished(self._leave())
-
-    async def _leave(self) -> None:
-        async with self._opening:
-            if self._users == 0:
-                return
-            self._users -= 1
-            if self._users == 0:
-                await self._disconnect()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the open file offers."""
-        if self._capabilities is None:
-            raise StoreClosedError(f"The SQLite store {self.path} is not open yet.")
-        return self._capabilities
 
     def write(self, run: Callable[[sqlite3.Connection], T], kinds: str = "") -> Awaitable[T]:
         """Run a function in a write transaction and return what it returns, after the commit.
@@ -93,20 +65,20 @@ class Database:
             run: Must have no effect outside the database: after a rollback it may run again.
             kinds: Whom the commit may concern: letters of `WORK`, `DONE` and `EVENTS`.
         """
-        if self._writer is None or self._pid != os.getpid():
-            raise self._closed()
+        if self._writer is None or not self.is_open:
+            raise self.closed()
         return self._writer.submit(run, kinds)
 
     async def read(self, sql: str, parameters: Iterable[Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query, from the latest commit."""
-        if self._reader is None or self._pid != os.getpid():
-            raise self._closed()
+        if self._reader is None or not self.is_open:
+            raise self.closed()
         try:
             return list(await self._reader.execute_fetchall(sql, parameters))
         except sqlite3.Error as error:
             raise mapped(error) from error
         except ValueError as error:  # aiosqlite's answer when it was closed meanwhile
-            raise self._closed() from error
+            raise self.closed() from error
 
     async def wait_until(
         self,
@@ -127,11 +99,10 @@ class Database:
         Returns:
             The answer, or None if the time ran out or the store was closed.
         """
-        if self._reader is None:
-            raise self._closed()
+        self.check_open()
         deadline = time.monotonic() + timeout
         self._hang_bell(kind)
-        while self._is_open():
+        while self.is_open:
             bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters[kind].add(bell)
             try:
@@ -145,9 +116,6 @@ class Database:
             finally:
                 self._waiters[kind].discard(bell)
         return None
-
-    def _is_open(self) -> bool:
-        return self._reader is not None
 
     def _hang_bell(self, kind: str) -> None:
         if kind not in self._bells:
@@ -171,7 +139,14 @@ class Database:
             ring(self._wake_folder, kinds, self._own_bells)
         self._checkpointer.after_commit(connection)
 
-    async def _connect(self) -> None:
+    async def connect(self) -> Capabilities:
+        """Create or check the file and start the threads.
+
+        Raises:
+            ConnectionLostError: The file cannot be opened.
+            StorageError: It is on a network file system.
+            StoreFormatError: It is no store of OmniQ, or one of a newer version.
+        """
         kind = network_filesystem(self.path.parent)
         if kind is not None and not self.options.allow_network_fs:
             msg = (
@@ -179,32 +154,25 @@ class Database:
                 "could run twice. Use a local disk, or a server backend for several hosts; or set allow_network_fs."
             )
             raise StorageError(msg)
+        self._bells = {}  # of a parent process
         loop = asyncio.get_running_loop()
-        writer = Writer(self.path, self._prepare, loop=loop, after_commit=self._after_commit, on_wake=self._wake)
+        self._writer = Writer(self.path, self._prepare, loop=loop, after_commit=self._after_commit, on_wake=self._wake)
         try:
-            await writer.start()
+            await self._writer.start()
             reader = aiosqlite.Connection(lambda: GatedReader(self._prepare_reader), _CHUNK)  # type: ignore[arg-type, return-value]
             # Or a program that leaves the store open in a loop of its own never ends: the interpreter waits for
             # threads that are no daemons. aiosqlite has no public way to say so.
             reader._thread.daemon = True  # noqa: SLF001
             self._reader = await reader
             await self._reader.execute_fetchall("SELECT 1")
-        except BaseException as error:
-            await _finished(self._give_up(writer))
-            if isinstance(error, OmniQError) or not isinstance(error, (sqlite3.Error, OSError)):
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, OmniQError):
                 raise
             raise self._cannot_open(error) from error
-        self._writer = writer
-        self._pid = os.getpid()
-        self._capabilities = self._describe()
+        return self._describe()
 
-    async def _give_up(self, writer: Writer) -> None:
-        reader, self._reader = self._reader, None
-        await writer.close()
-        if reader is not None:
-            await reader.close()
-
-    async def _disconnect(self) -> None:
+    async def disconnect(self) -> None:
+        """Write what is queued, and stop the threads."""
         writer, reader = self._writer, self._reader
         self._writer = self._reader = None
         if writer is not None:
@@ -264,20 +232,6 @@ class Database:
         if isinstance(error, sqlite3.Error):
             return mapped(error)
         return ConnectionLostError(f"Cannot open {self.path}: {error}. Check the folder and its permissions.")
-
-    def _closed(self) -> StoreClosedError:
-        reason = "was opened in another process, before a fork" if self._writer is not None else "is not open"
-        return StoreClosedError(f"The SQLite store {self.path} {reason}; open it in this process before using it.")
-
-
-async def _finished(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work to its end; who is cancelled meanwhile is so afterwards."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait((task,))
-        raise
 
 
 def _set_journal_mode(connection: sqlite3.Connection, mode: str, timeout: float) -> None:

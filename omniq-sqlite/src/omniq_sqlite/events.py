@@ -29,7 +29,7 @@ class SQLiteEventStorage(SQLiteRole, EventStorage):
 
     async def append(self, events: Sequence[Event]) -> int:
         rows = [event_values(event) for event in events]
-        return await self._database.write(lambda connection: connection.executemany(_ADD, rows).rowcount, EVENTS)
+        return await self.opened.write(lambda connection: connection.executemany(_ADD, rows).rowcount, EVENTS)
 
     async def read(
         self, *, after: str | None = None, limit: int = 100, filter: EventFilter | None = None, desc: bool = False
@@ -38,7 +38,7 @@ class SQLiteEventStorage(SQLiteRole, EventStorage):
         if after is not None:
             condition += f" AND pos {'<' if desc else '>'} :after"
             parameters["after"] = _position(after)
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"SELECT pos, {EVENT_COLUMNS} FROM event WHERE {condition} "
             f"ORDER BY pos {'DESC' if desc else 'ASC'} LIMIT :limit",
             {**parameters, "limit": limit},
@@ -47,7 +47,7 @@ class SQLiteEventStorage(SQLiteRole, EventStorage):
 
     async def tail(self, *, after: str | None = None, filter: EventFilter | None = None) -> AsyncIterator[Event]:
         if after is None:
-            ((after,),) = await self._database.read(
+            ((after,),) = await self.opened.read(
                 "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'event'"
             )
         position = str(after)
@@ -55,13 +55,13 @@ class SQLiteEventStorage(SQLiteRole, EventStorage):
         async def look() -> tuple[list[Event] | None, float]:
             return await self.read(after=position, limit=_PAGE, filter=filter) or None, _PATIENCE
 
-        while self._open:
-            for event in await self._database.wait_until(EVENTS, look, _PATIENCE) or ():
+        while self.is_open:
+            for event in await self.opened.wait_until(EVENTS, look, _PATIENCE) or ():
                 position = event.position or position
                 yield event
 
     async def trim(self, before: int, limit: int = 1000) -> int:
-        return await self._database.write(
+        return await self.opened.write(
             lambda connection: (
                 connection.execute(
                     "DELETE FROM event WHERE pos IN (SELECT pos FROM event WHERE at < ? ORDER BY pos LIMIT ?)",

@@ -29,12 +29,12 @@ class SQLiteResultStorage(SQLiteRole, ResultStorage):
 
     async def put(self, records: Sequence[ResultRecord], *, now: int | None = None) -> list[bool]:
         check_results(records, self.capabilities)
-        return await self._database.write(
+        return await self.opened.write(
             lambda connection: put_results(connection, records, host_time() if now is None else now)
         )
 
     async def get(self, ids: Sequence[str], *, now: int | None = None) -> list[ResultRecord | None]:
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"SELECT {_COLUMNS} FROM result WHERE id IN (SELECT value FROM json_each(:ids)) AND {_UNEXPIRED}",
             {"ids": json.dumps(list(ids)), "now": host_time() if now is None else now},
         )
@@ -42,7 +42,7 @@ class SQLiteResultStorage(SQLiteRole, ResultStorage):
         return [found.get(task_id) for task_id in ids]
 
     async def delete(self, ids: Sequence[str]) -> list[bool]:
-        return await self._database.write(
+        return await self.opened.write(
             lambda connection: [
                 connection.execute("DELETE FROM result WHERE id = ?", (task_id,)).rowcount > 0 for task_id in ids
             ]
@@ -51,7 +51,7 @@ class SQLiteResultStorage(SQLiteRole, ResultStorage):
     async def list(
         self, *, after: str | None = None, limit: int = 100, now: int | None = None
     ) -> builtins.list[ResultRecord]:
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"SELECT {_COLUMNS} FROM result WHERE (:after IS NULL OR id > :after) AND {_UNEXPIRED} "
             "ORDER BY id LIMIT :limit",
             {"after": after, "limit": limit, "now": host_time() if now is None else now},
@@ -59,7 +59,7 @@ class SQLiteResultStorage(SQLiteRole, ResultStorage):
         return [_result(row) for row in rows]
 
     async def purge_expired(self, limit: int = 1000, *, now: int | None = None) -> int:
-        return await self._database.write(
+        return await self.opened.write(
             lambda connection: (
                 connection.execute(
                     "DELETE FROM result WHERE id IN "

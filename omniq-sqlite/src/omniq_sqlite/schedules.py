@@ -39,26 +39,26 @@ class SQLiteScheduleStorage(SQLiteRole, ScheduleStorage):
         self, schedule: Schedule, *, expected_version: int | None = None, now: int | None = None
     ) -> Schedule | None:
         check_schedule(schedule, self.capabilities)
-        return await self._database.write(
+        return await self.opened.write(
             lambda connection: _put(connection, schedule, expected_version, host_time() if now is None else now)
         )
 
     async def get(self, ids: Sequence[str]) -> list[Schedule | None]:
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"{_SELECT} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
         )
         found = {schedule.id: schedule for schedule in map(_schedule, rows)}
         return [found.get(schedule_id) for schedule_id in ids]
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> builtins.list[Schedule]:
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"{_SELECT} WHERE (:after IS NULL OR id > :after) ORDER BY id LIMIT :limit",
             {"after": after, "limit": limit},
         )
         return [_schedule(row) for row in rows]
 
     async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
-        return await self._database.write(
+        return await self.opened.write(
             lambda connection: [
                 connection.execute("DELETE FROM schedule WHERE id = ?", (schedule_id,)).rowcount > 0
                 for schedule_id in ids
@@ -66,23 +66,23 @@ class SQLiteScheduleStorage(SQLiteRole, ScheduleStorage):
         )
 
     async def due(self, limit: int = 100, *, now: int | None = None) -> builtins.list[Schedule]:
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"{_SELECT} WHERE paused = 0 AND next_run <= ? ORDER BY next_run, id LIMIT ?",
             (host_time() if now is None else now, limit),
         )
         return [_schedule(row) for row in rows]
 
     async def advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
-        return await self._database.write(lambda connection: [advance(connection, step) for step in advances])
+        return await self.opened.write(lambda connection: [advance(connection, step) for step in advances])
 
     async def pause(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
-        return await self._database.write(lambda connection: [_set_paused(connection, one, 1) for one in ids])
+        return await self.opened.write(lambda connection: [_set_paused(connection, one, 1) for one in ids])
 
     async def resume(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
-        return await self._database.write(lambda connection: [_set_paused(connection, one, 0) for one in ids])
+        return await self.opened.write(lambda connection: [_set_paused(connection, one, 0) for one in ids])
 
     async def next_due(self) -> int | None:
-        ((at,),) = await self._database.read(
+        ((at,),) = await self.opened.read(
             "SELECT min(next_run) FROM schedule WHERE paused = 0 AND next_run IS NOT NULL"
         )
         return None if at is None else int(at)

@@ -61,7 +61,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         self._ledger = Ledger()
 
     def sibling(self) -> Self:
-        queue = type(self)(Database(self._shared.options))
+        queue = type(self)(Database(self.shared.options))
         queue.join(self._ledger.joined)
         return queue
 
@@ -111,12 +111,12 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         return grants
 
     async def held(self, worker: str, claim_id: str) -> list[Grant]:
-        return await self._database.write(lambda connection: claiming.held(connection, worker, claim_id))
+        return await self.opened.write(lambda connection: claiming.held(connection, worker, claim_id))
 
     async def heartbeat(
         self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None = None
     ) -> list[HeartbeatReply]:
-        return await self._database.write(
+        return await self.opened.write(
             lambda connection: settling.heartbeat(connection, tokens, lease_ms, host_time() if now is None else now)
         )
 
@@ -137,14 +137,14 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         return await self._write(transitions.recover, queues, sweep, now=now, kinds=WORK + DONE + EVENTS)
 
     async def pause(self, queues: Sequence[str]) -> None:
-        await self._database.write(
+        await self.opened.write(
             lambda connection: connection.executemany(
                 "INSERT OR IGNORE INTO paused (queue) VALUES (?)", [(queue,) for queue in queues]
             )
         )
 
     async def resume(self, queues: Sequence[str]) -> None:
-        await self._database.write(
+        await self.opened.write(
             lambda connection: connection.executemany(
                 "DELETE FROM paused WHERE queue = ?", [(queue,) for queue in queues]
             ),
@@ -153,13 +153,13 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
 
     async def queues(self, *, now: int | None = None) -> list[QueueStats]:
         now = host_time() if now is None else now
-        rows = await self._database.read(_STATS, {"now": now})
+        rows = await self.opened.read(_STATS, {"now": now})
         return [
             QueueStats(name=row[0], paused=bool(row[1]), **dict(zip(_COUNTS, row[2:], strict=True))) for row in rows
         ]
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"{TASK_QUERY} WHERE task.id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
         )
         found = {record.id: record for record in map(record_from, rows)}
@@ -178,7 +178,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
         if after is not None:
             condition += f" AND task.seq {'<' if desc else '>'} :after"
         order = "DESC" if desc else "ASC"
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"{TASK_QUERY} WHERE {condition} ORDER BY task.seq {order} LIMIT :limit",
             {**parameters, "after": after, "limit": limit},
         )
@@ -186,7 +186,7 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
 
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
         condition, parameters = task_conditions(filter, host_time() if now is None else now)
-        ((count,),) = await self._database.read(f"SELECT count(*) FROM task WHERE {condition}", parameters)
+        ((count,),) = await self.opened.read(f"SELECT count(*) FROM task WHERE {condition}", parameters)
         return int(count)
 
     async def purge(
@@ -199,10 +199,10 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
     ) -> builtins.list[str]:
         codes = [CODES[state] for state in states & TERMINAL]
         pinned_before = before if pinned_before is None else pinned_before
-        return await self._database.write(lambda connection: _purge(connection, codes, before, pinned_before, limit))
+        return await self.opened.write(lambda connection: _purge(connection, codes, before, pinned_before, limit))
 
     async def next_at(self, queues: Sequence[str]) -> int | None:
-        ((at,),) = await self._database.read(_NEXT_AT, {"queues": json.dumps(builtin_list(queues))})
+        ((at,),) = await self.opened.read(_NEXT_AT, {"queues": json.dumps(builtin_list(queues))})
         return None if at is None else int(at)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
@@ -211,14 +211,14 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
             patience = timeout if at is None else (at - host_time()) / 1000
             return (True, 0) if patience <= 0 < timeout else (None, patience)
 
-        await self._database.wait_until(WORK, look, timeout, on_bell=True)
+        await self.opened.wait_until(WORK, look, timeout, on_bell=True)
 
     async def wait_done(self, ids: Sequence[str], timeout: float) -> Mapping[str, TaskStatus | None]:
         wanted = json.dumps(builtin_list(ids))
 
         async def look() -> tuple[dict[str, TaskStatus | None] | None, float]:
             now = host_time()
-            rows = await self._database.read(_DONE, (wanted,))
+            rows = await self.opened.read(_DONE, (wanted,))
             live = {task_id: expires_at for task_id, state, expires_at in rows if state < _FIRST_TERMINAL}
             done: dict[str, TaskStatus | None] = {
                 task_id: STATES[state] for task_id, state, _ in rows if state >= _FIRST_TERMINAL
@@ -228,11 +228,11 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
             expiries = [at for at in live.values() if at is not None]
             return done or None, (min(expiries) - now) / 1000 if expiries else timeout
 
-        return await self._database.wait_until(DONE, look, timeout) or {}
+        return await self.opened.wait_until(DONE, look, timeout) or {}
 
     async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
         at = (host_time() if now is None else now) - min_age_ms
-        rows = await self._database.read(
+        rows = await self.opened.read(
             f"SELECT pos, {EVENT_COLUMNS} FROM outbox AS entry WHERE at <= :at AND NOT EXISTS ("
             "SELECT 1 FROM outbox AS earlier WHERE earlier.seq = entry.seq AND earlier.pos < entry.pos "
             "AND earlier.at > :at) ORDER BY pos LIMIT :limit",
@@ -242,23 +242,23 @@ class SQLiteTaskQueue(SQLiteRole, TaskQueue):
 
     async def outbox_ack(self, entries: Sequence[Event]) -> None:
         keys = [(entry.seq, entry.version) for entry in entries]
-        await self._database.write(
+        await self.opened.write(
             lambda connection: connection.executemany("DELETE FROM outbox WHERE seq = ? AND version = ?", keys)
         )
 
     async def backup(self, destination: Path) -> None:
         """Write a consistent copy of the store, with all roles in it, while it is in use; see `Upkeep`."""
-        await asyncio.to_thread(back_up, self._database.path, destination)
+        await asyncio.to_thread(back_up, self.opened.path, destination)
 
     async def integrity(self) -> builtins.list[str]:
         """Return what is damaged in the store; see `Upkeep`."""
-        return await asyncio.to_thread(find_damage, self._database.path)
+        return await asyncio.to_thread(find_damage, self.opened.path)
 
     def _write(
         self, operation: Callable[..., T], *arguments: Any, now: int | None = None, kinds: str = ""
     ) -> Awaitable[T]:
         ledger = self._ledger
-        return self._database.write(
+        return self.opened.write(
             lambda connection: operation(connection, ledger, *arguments, now=host_time() if now is None else now), kinds
         )
 

@@ -176,6 +176,24 @@ async def cancelled_openings(trial: Trial) -> None:
         assert [grant.id for grant in await claim(keeper.task_queue, now=T0)] == ["t"]
 
 
+@case("OQ-X-0957")
+async def openings_at_once(trial: Trial) -> None:
+    """Opening everything several times at once opens it once: one close of each role leaves nothing behind."""
+    async with trial.space() as space:
+        keeper = await space.open()
+        handle = await trial.harness.open(space.name)
+        await handle.close()
+        before = remains()
+        for _ in range(3):
+            await asyncio.gather(*(storage.open() for _ in range(3) for storage in handle))
+            await Stores(handle, trial.harness).task_queue.queues(now=T0)
+            for storage in handle:
+                await storage.close()
+            await check_remains(before, "Roles that were opened several times at once and closed")
+        await keeper.task_queue.enqueue([spec("t")], now=T0)
+        assert [grant.id for grant in await claim(keeper.task_queue, now=T0)] == ["t"]
+
+
 async def _in_time(call: Callable[[], Awaitable[object]], moment: Moment) -> bool:
     async with asyncio.timeout(_PATIENCE):
         return await interrupted(call, moment)

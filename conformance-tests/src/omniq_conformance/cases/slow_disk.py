@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from omniq.storage.capabilities import Scope
@@ -50,6 +51,21 @@ async def slow_openings(trial: Trial) -> None:
             refused = [line[1] for line in lines if line[0] == "refused"]
             if refused:
                 raise DivergenceError(f"Opening a new namespace {_HANDLES} times at once failed: {'; '.join(refused)}")
+
+
+@case("OQ-Q-0307")
+async def slow_claims(trial: Trial) -> None:
+    """Where every write takes long, whoever gave up a claim is told by `held` what it was granted."""
+    with await _slowed(trial, WRITE_CALLS, 4000) as server:
+        async with trial.space() as space:
+            lines = await asyncio.to_thread(server.run, space, f"{_RUNS}:give_up")
+    ends = Counter(line[0] for line in lines)
+    trial.evidence.update(held=ends["held"], untouched=ends["untouched"])
+    lost = [f"{line[1]} ms" for line in lines if line[0] == "lost"]
+    if lost:
+        raise DivergenceError(f"Nothing was held after claims given up after {', '.join(lost)}, and then they counted.")
+    if not ends["held"]:
+        raise VacuousError("No claim that was given up had been made.")
 
 
 async def _slowed(trial: Trial, calls: Sequence[str], longer: int) -> ForkServer:

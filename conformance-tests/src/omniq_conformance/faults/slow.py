@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from omniq_conformance.faults.ledger import Ledger
     from omniq_conformance.space import Space, Stores
 
-__all__ = ["follow", "open_at_once"]
+__all__ = ["follow", "give_up", "open_at_once"]
 
 _WAITERS, _ROUNDS = 8, 4
 _SLACK = 2.0
 """How many seconds a busy machine may add to the longest poll."""
+_CLAIMS = 24
 _APART = 0.0013
 """Between the beginnings of waits, in seconds, so that they look at different moments."""
 
@@ -102,6 +103,30 @@ async def _follow_tasks(stores: Stores, ledger: Ledger) -> None:
         await asyncio.gather(*waits, return_exceptions=True)
         if not _told(ledger, f"the end of {task_id}", len(asleep)):
             break
+
+
+async def give_up(space: Space, ledger: Ledger) -> None:
+    """Claim, stop waiting for the answer a little later each time, and ask what is held.
+
+    Notes `answered`, `held`, `untouched` (it could be claimed again) or `lost`, and after how many milliseconds it was.
+    """
+    stores = await space.open()
+    queue = stores.task_queue
+    for number in range(_CLAIMS):
+        name = f"q{number}"
+        await queue.enqueue([spec(f"t{number}", name)])
+        claiming = asyncio.ensure_future(claim(queue, name, nonce=number + 1))
+        await asyncio.sleep(number * _APART / 2)
+        claiming.cancel()
+        await asyncio.wait((claiming,))
+        if not claiming.cancelled():
+            what = "answered"
+        elif await queue.held("worker", f"{number + 1:016x}"):
+            what = "held"
+        else:
+            what = "untouched" if await claim(queue, name, nonce=_CLAIMS + number) else "lost"
+        ledger.note(what, round(number * _APART * 500, 2))
+    await space.close()
 
 
 def _told(ledger: Ledger, what: str, asleep: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from omniq.storage.shared import Shared, SharedRole
 from omniq_conformance.mutants.mutant import Mutants
 from omniq_conformance.mutants.sqlite_values import statement
 from omniq_sqlite import schema
@@ -56,15 +57,28 @@ for _table, _cases in (
         statement(f"{_column} AUTOINCREMENT", _column),
     )
 
-MUTANTS.edited("a closed role goes on", "OQ-X-0901", SQLiteRole, "close", ("if self._open:", "if False:"))
+MUTANTS.edited("a closed role goes on", "OQ-X-0901", SharedRole, "close", ("if self.is_open:", "if False:"))
 MUTANTS.edited(
     "closing leaves the lock file open", "OQ-X-0903", WriteLock, "close", ("os.close(self._descriptor)", "pass")
 )
-MUTANTS.edited("a fork is not noticed", "OQ-X-0904", Database, "write", (" or self._pid != os.getpid()", ""))
+MUTANTS.edited(
+    "two openings at once count twice",
+    "OQ-X-0957",
+    Shared,
+    "open",
+    ("self._users.add(user)", "self._users.add(object() if user in self._users else user)"),
+)
+MUTANTS.add(
+    "a fork is not noticed",
+    "OQ-X-0904",
+    Shared,
+    "is_open",
+    lambda _: property(lambda shared: shared._is_connected),  # noqa: SLF001 - as its own code
+)
 MUTANTS.add(
     "a closed role goes on while others are open",
     "OQ-X-0905",
     SQLiteRole,
-    "_database",
-    lambda _: property(lambda role: role._shared),  # noqa: SLF001 - as the role's own code
+    "opened",
+    lambda _: property(lambda role: role.shared),
 )

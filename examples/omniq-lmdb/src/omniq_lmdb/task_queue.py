@@ -114,7 +114,7 @@ class LmdbTaskQueue(LmdbRole, TaskQueue):
             held = [task for task in running if task.worker == worker and task.nonce == claim_id]
             return [grant_of(task) for task in sorted(held, key=lambda task: (-task.priority, task.ready_at, task.seq))]
 
-        return await self._read(run)
+        return await self._write(run)  # behind a claim that was given up and is still under way
 
     async def heartbeat(
         self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None = None

@@ -65,8 +65,9 @@ def register(
     if name is not None and not (name and isinstance(name, str)):
         raise ConfigError(f"name: {show(name)} is not a name of a task. Give text such as 'mail.send'.")
     given = parse_options(**options)
-    if "task_id" in given:
-        raise ConfigError(f"task_id: {show(given['task_id'])} is of one call, not of a task. Give it to enqueue().")
+    for of_a_call in given.keys() & {"task_id", "connection"}:
+        value = show(given[of_a_call])
+        raise ConfigError(f"{of_a_call}: {value} is of one call, not of a task. Give it to enqueue().")
     if retry is not None:
         given.setdefault("max_retries", retry.max_retries)
     definition: TaskDefinition[..., Any] = TaskDefinition(

@@ -10,7 +10,7 @@ from omniq.queue.job import SyncJob, jobs_of
 
 if TYPE_CHECKING:
     from omniq.queue.job import Job
-    from omniq.queue.options import CallArguments, TaskArguments
+    from omniq.queue.options import BatchArguments, CallArguments
     from omniq.queue.task import ManyArguments, TaskCall, TaskHandle
 
 __all__ = ["SyncProducer"]
@@ -69,19 +69,19 @@ class SyncProducer(Blocking):
 
     @overload
     def enqueue_many(
-        self, func: Iterable[TaskCall[Any]], /, **options: Unpack[TaskArguments]
+        self, func: Iterable[TaskCall[Any]], /, **options: Unpack[BatchArguments]
     ) -> list[SyncJob[Any]]: ...
     @overload
     def enqueue_many(
-        self, func: TaskHandle[..., R], calls: ManyArguments, /, **options: Unpack[TaskArguments]
+        self, func: TaskHandle[..., R], calls: ManyArguments, /, **options: Unpack[BatchArguments]
     ) -> list[SyncJob[R]]: ...
     @overload
     def enqueue_many(
-        self, func: Callable[..., Any] | str, calls: ManyArguments, /, **options: Unpack[TaskArguments]
+        self, func: Callable[..., Any] | str, calls: ManyArguments, /, **options: Unpack[BatchArguments]
     ) -> list[SyncJob[Any]]: ...
 
     def enqueue_many(
-        self, func: Any, calls: ManyArguments | None = None, /, **options: Unpack[TaskArguments]
+        self, func: Any, calls: ManyArguments | None = None, /, **options: Unpack[BatchArguments]
     ) -> list[SyncJob[Any]]:
         """Have workers run many calls, stored a thousand at a time. As `AsyncOmniQ.enqueue_many`."""
         # A generator of the caller runs in the caller's thread.

@@ -89,6 +89,11 @@ class Connection:
         check_specs([spec], self._limits)  # before it shares a batch with the tasks of strangers
         return await self._writes.submit(spec)
 
+    async def write_within(self, transaction: object, specs: Sequence[TaskSpec]) -> list[Enqueued]:
+        """Enqueue in the transaction of the caller's connection; only the caller can try again."""
+        check_specs(specs, self._limits)
+        return await self.queue.enqueue_within(transaction, specs)
+
     async def find(self, task_id: str) -> Found:
         """Return the record and the stored outcome of a task, read together with what others read at the same time."""
         return await self._reads.submit(task_id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Unpack
 
 from omniq.errors import ConfigError
 from omniq.models.event import EventFilter, EventType
+from omniq.models.outcome import ResultState
 from omniq.models.redaction import show
 from omniq.models.task import Task
 from omniq.queue.connection import Client
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Inspector"]
 
 _PAGE = 1000
+_ENDED = frozenset({ResultState.FINAL, ResultState.EXPIRED})
 
 
 class Inspector(Client):
@@ -129,14 +132,18 @@ class Inspector(Client):
         task_id = id_of(task)
         connection = await self._connection()
         try:
-            await connection.waiter.wait(task_id, timeout)
+            async with asyncio.timeout(timeout):
+                while True:
+                    await connection.waiter.wait(task_id)
+                    outcome = await _outcome(connection, task_id)
+                    if outcome.state in _ENDED:  # else it was retried meanwhile
+                        return value_of(outcome)
         except TimeoutError:
             msg = (
                 f"Task {task_id} has not ended within {timeout} s. Wait longer, or see with `omniq task` whether it "
                 "runs, waits for its time, or waits for a worker."
             )
             raise TimeoutError(msg) from None
-        return value_of(await _outcome(connection, task_id))
 
     async def events(
         self,

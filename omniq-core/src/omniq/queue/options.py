@@ -17,7 +17,7 @@ from omniq.models.task import INTERNAL_PREFIX
 if TYPE_CHECKING:
     from typing import TypeAlias, Unpack
 
-__all__ = ["CallArguments", "Duration", "TaskArguments", "TaskOptions", "UniqueKey", "parse_options"]
+__all__ = ["BatchArguments", "CallArguments", "Duration", "TaskArguments", "TaskOptions", "UniqueKey", "parse_options"]
 
 _HIGHEST_PRIORITY = 9
 
@@ -44,6 +44,7 @@ class TaskOptions:
         delay_ms: How long after the enqueue it may start.
         eta: When it may start; only one of `delay_ms` and `eta` is set.
         headers: Free-form text by name.
+        connection: The caller's database connection or session, in whose transaction the task is enqueued.
         task_id: The id of the one task that is enqueued with these options; None makes a new one.
     """
 
@@ -58,6 +59,7 @@ class TaskOptions:
     delay_ms: int | None = None
     eta: datetime | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    connection: object | None = attrs.field(default=None, eq=False)
     task_id: str | None = None
 
     def merged(self, given: Mapping[str, Any]) -> TaskOptions:
@@ -81,7 +83,13 @@ class TaskArguments(TypedDict, total=False):
     headers: Mapping[str, str] | None
 
 
-class CallArguments(TaskArguments, total=False):
+class BatchArguments(TaskArguments, total=False):
+    """The options of calls that are enqueued together as keyword arguments; None means that an option is not given."""
+
+    connection: object | None
+
+
+class CallArguments(BatchArguments, total=False):
     """The options of a single call as keyword arguments; None means that an option is not given."""
 
     task_id: str | None
@@ -214,6 +222,10 @@ def _headers(value: object) -> dict[str, Any]:
     return {"headers": dict(cast("Mapping[str, str]", value))}
 
 
+def _connection(value: object) -> dict[str, Any]:
+    return {"connection": value}
+
+
 _PARSERS: dict[str, Callable[[object], dict[str, Any]]] = {
     "queue": _queue,
     "priority": _priority,
@@ -226,5 +238,6 @@ _PARSERS: dict[str, Callable[[object], dict[str, Any]]] = {
     "delay": _delay,
     "eta": _eta,
     "headers": _headers,
+    "connection": _connection,
     "task_id": _task_id,
 }

@@ -18,9 +18,9 @@ from omniq.queue.task import TaskCall, TaskHandle
 if TYPE_CHECKING:
     from typing import TypeAlias, Unpack
 
-    from omniq.models.record import TaskSpec
+    from omniq.models.record import Enqueued, TaskSpec
     from omniq.queue.connection import Connection
-    from omniq.queue.options import CallArguments, TaskArguments
+    from omniq.queue.options import BatchArguments, CallArguments
     from omniq.queue.specs import Arguments
     from omniq.queue.task import ManyArguments
     from omniq.serialization import Serializer
@@ -95,8 +95,10 @@ class Producer(Client):
                 `max_retries`; `timeout` of one attempt (seconds or a timedelta); `unique_key`, which at most one
                 live task of the queue has; `task_id`, to enqueue the same thing only once; `result_ttl`, how long
                 the result is kept; `expires_in`, after which it is not worth starting any more, counted from when it
-                could start; `headers`. What is left out, or None, is as the task says, then as the configuration
-                says.
+                could start; `headers`; `connection`, a database connection or session of yours with an open
+                transaction: the task is there once that is committed and never if it is rolled back (only where
+                the task queue can; PostgreSQL's can). What is left out, or None, is as the task says, then as the
+                configuration says.
 
         Returns:
             The job; its `created` is False if a task with this id, or a live one with this unique key, existed.
@@ -105,6 +107,7 @@ class Producer(Client):
             ConfigError: An option is invalid; the message lists all faults.
             SerializationError: An argument cannot be encoded; the message names it.
             LimitExceededError: The arguments are too large for the backend.
+            CapabilityError: There is a `connection`, and the task queue cannot enqueue in its transaction.
             StorageError: The store failed; for a lost connection only after trying for a while. After
                 OutcomeUnknownError the task may be enqueued or not.
         """
@@ -116,20 +119,23 @@ class Producer(Client):
         now = await connection.queue.time() if maker.needs_clock else 0
         specs = maker.make([task_id], [(call.args, call.kwargs)], now, pinned=chosen.task_id is not None)
         await connection.prepare(specs)
-        answer = await connection.write_one(specs[0])
+        if chosen.connection is None:
+            answer = await connection.write_one(specs[0])
+        else:
+            (answer,) = await connection.write_within(chosen.connection, specs)
         return Job(answer.id, self._jobs, created=answer.created)
 
     @overload
     async def enqueue_many(
-        self, func: Iterable[TaskCall[Any]], /, **options: Unpack[TaskArguments]
+        self, func: Iterable[TaskCall[Any]], /, **options: Unpack[BatchArguments]
     ) -> list[Job[Any]]: ...
     @overload
     async def enqueue_many(
-        self, func: TaskHandle[..., R], calls: ManyArguments, /, **options: Unpack[TaskArguments]
+        self, func: TaskHandle[..., R], calls: ManyArguments, /, **options: Unpack[BatchArguments]
     ) -> list[Job[R]]: ...
     @overload
     async def enqueue_many(
-        self, func: Callable[..., Any] | str, calls: ManyArguments, /, **options: Unpack[TaskArguments]
+        self, func: Callable[..., Any] | str, calls: ManyArguments, /, **options: Unpack[BatchArguments]
     ) -> list[Job[Any]]: ...
 
     async def enqueue_many(
@@ -137,7 +143,7 @@ class Producer(Client):
         func: Iterable[TaskCall[Any]] | Function,
         calls: ManyArguments | None = None,
         /,
-        **options: Unpack[TaskArguments],
+        **options: Unpack[BatchArguments],
     ) -> list[Job[Any]]:
         """Have workers run many calls, stored a thousand at a time.
 
@@ -163,10 +169,7 @@ class Producer(Client):
         jobs: list[Job[Any]] = []
         try:
             for batch in self._batches(func, calls, given, connection.serializer):
-                specs = await _make(batch, connection)
-                await connection.prepare(specs)
-                answers = await connection.write(specs)
-                jobs += jobs_of(Job, self._jobs, answers)
+                jobs += jobs_of(Job, self._jobs, await _store(batch, connection))
         except Exception as error:
             if jobs:
                 error.add_note(f"{len(jobs)} tasks were enqueued before this.")
@@ -232,6 +235,21 @@ def _arguments(item: object) -> Arguments:
         "(value,) for a single one, or as a mapping of keyword arguments."
     )
     raise ConfigError(msg)
+
+
+async def _store(batch: Batch, connection: Connection) -> list[Enqueued]:
+    transaction, *others = {id(maker.options.connection): maker.options.connection for maker, _ in batch}.values()
+    if others:
+        msg = (
+            f"connection: {show(transaction)} and {show(others[0])} are given for calls of one enqueue_many(). Give it "
+            "one `connection` for all of them, or call it once for each."
+        )
+        raise ConfigError(msg)
+    specs = await _make(batch, connection)
+    await connection.prepare(specs)
+    if transaction is None:
+        return await connection.write(specs)
+    return await connection.write_within(transaction, specs)
 
 
 async def _make(batch: Batch, connection: Connection) -> list[TaskSpec]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Timing", "check_options", "fire_times", "is_same"]
 
-_UNSUITABLE = ("unique_key", "interval_ms", "delay_ms", "eta", "task_id")
+_UNSUITABLE = ("unique_key", "interval_ms", "delay_ms", "eta", "connection", "task_id")
 _STATE = ("next_run", "last_run", "runs", "paused", "version", "created_at")
 
 

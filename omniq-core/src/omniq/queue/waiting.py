@@ -35,7 +35,7 @@ class DoneWaiter:
         self._call: asyncio.Task[Mapping[str, TaskStatus | None]] | None = None
         self._watcher: asyncio.Task[None] | None = None
 
-    async def wait(self, task_id: str, timeout: float | None) -> TaskStatus | None:
+    async def wait(self, task_id: str, timeout: float | None = None) -> TaskStatus | None:
         """Return the state in which the task ended, or None if its id is unknown.
 
         Args:

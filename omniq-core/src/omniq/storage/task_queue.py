@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from omniq.errors import CapabilityError
+from omniq.models.redaction import show
 from omniq.storage.role import Storage
 
 if TYPE_CHECKING:
@@ -95,6 +96,29 @@ class TaskQueue(Storage):
             LimitExceededError: A payload or an id is over the declared limits; nothing of the batch was stored.
         """
 
+    async def enqueue_within(self, connection: object, specs: Sequence[TaskSpec]) -> builtins.list[Enqueued]:
+        """Add tasks in a transaction that the caller has open on a connection to the same database.
+
+        They are there once it is committed, and never if it is rolled back. Until then they hold up nobody else.
+
+        Args:
+            connection: The caller's connection or session; which kinds there are, the backend says.
+            specs: The tasks.
+
+        Returns:
+            As of `enqueue`, as far as the transaction can see: an id or a key that another one takes before the commit
+            drops the task then.
+
+        Raises:
+            CapabilityError: This backend has no such transactions.
+        """
+        del specs
+        raise CapabilityError(
+            f"connection: {show(connection)} is given, and a {type(self).__name__} cannot enqueue in transactions of "
+            "its callers. Leave `connection` out, or keep the task queue in the same database with a backend that can: "
+            "PostgreSQL's."
+        )
+
     async def fire(
         self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
     ) -> builtins.list[Enqueued] | None:
@@ -157,7 +181,11 @@ class TaskQueue(Storage):
 
     @abstractmethod
     async def held(self, worker: str, claim_id: str) -> builtins.list[Grant]:
-        """Return the grants that are still RUNNING under this worker and claim, in claim order."""
+        """Return the grants that are still RUNNING under this worker and claim, in claim order.
+
+        A claim of this handle that was cancelled before this call is over when it answers: only what a network still
+        carries may be granted later, and comes back when its lease ends.
+        """
 
     @abstractmethod
     async def heartbeat(
