@@ -21,5 +21,5 @@ async def omniq_doctor_checks(app: Any) -> list[Finding]:
         return []
     from omniq_nats.examining import examine
 
-    found = {id(role.store): role.store for role in ours}
+    found = {id(role.shared): role.shared for role in ours}
     return [finding for store in found.values() for finding in await examine(store)]

@@ -30,10 +30,10 @@ class NatsEventStorage(NatsRole, EventStorage):
     """Entries are messages of events that were appended, and the messages of tasks whose queue has joined this role."""
 
     async def append(self, events: Sequence[Event]) -> int:
-        return await self._whole(self._append(events))
+        return await self.whole(self._append(events))
 
     async def _append(self, events: Sequence[Event]) -> int:
-        store, progress = self._opened, Progress()
+        store, progress = self.opened, Progress()
         new: dict[str, Event] = {}
         for event in events:
             new.setdefault(event.event_id, event)
@@ -51,7 +51,7 @@ class NatsEventStorage(NatsRole, EventStorage):
 
     async def _logged(self, events: Sequence[Event]) -> set[str]:
         """Return which events are in messages of their tasks."""
-        names, jetstream = self.store.names, self.store.jetstream
+        names, jetstream = self.shared.names, self.shared.jetstream
         ids = list(dict.fromkeys(event.task_id for event in events if event.seq))
         heads = await jetstream.last([names.task(task_id) for task_id in ids]) if ids else []
         known: set[str] = set()
@@ -70,12 +70,12 @@ class NatsEventStorage(NatsRole, EventStorage):
         self, *, after: str | None = None, limit: int = 100, filter: EventFilter | None = None, desc: bool = False
     ) -> list[Event]:
         place = None if after is None else _place(after)
-        self._opened.check_open()
+        self.opened.check_open()
         if limit <= 0:
             return []
         if not desc:
             return await self._page((place or 0) + 1, None, limit, filter)
-        end = await self.store.last_rev() if place is None else place - 1
+        end = await self.shared.last_rev() if place is None else place - 1
         found: list[Event] = []
         window = _WINDOW
         while end > 0 and len(found) < limit:
@@ -89,10 +89,10 @@ class NatsEventStorage(NatsRole, EventStorage):
         found: list[Event] = []
         if end is not None and end < first:
             return found
-        names = self.store.names
+        names = self.shared.names
         subject = f"{names.prefix}.l.>" if where is None or where.task_id is None else names.of_task(where.task_id)
         async with contextlib.aclosing(
-            scan(self.store.jetstream, names.log, subject, first=first, end=end)
+            scan(self.shared.jetstream, names.log, subject, first=first, end=end)
         ) as messages:
             async for message in messages:
                 event = _event(message)
@@ -106,7 +106,7 @@ class NatsEventStorage(NatsRole, EventStorage):
         return self._tail(None if after is None else _place(after), filter)
 
     async def _tail(self, place: int | None, where: EventFilter | None) -> AsyncIterator[Event]:
-        store = self._opened
+        store = self.opened
         if place is None:
             place = await store.last_rev()
         came: asyncio.Queue[Delivered] = asyncio.Queue()
@@ -125,7 +125,7 @@ class NatsEventStorage(NatsRole, EventStorage):
         feed = Feed(store.jetstream, store.names.log, take, going_on, lambda _: None)
         feed.start()
         try:
-            while self._open and store.is_open:
+            while self.is_open and store.is_open:
                 try:
                     async with asyncio.timeout(_LOOK_AGAIN):
                         message = await came.get()
@@ -142,10 +142,10 @@ class NatsEventStorage(NatsRole, EventStorage):
             await feed.stop()
 
     async def trim(self, before: int, limit: int = 1000) -> int:
-        return await self._whole(self._trim(before, limit))
+        return await self.whole(self._trim(before, limit))
 
     async def _trim(self, before: int, limit: int) -> int:
-        store, progress = self._opened, Progress()
+        store, progress = self.opened, Progress()
         old: list[Delivered] = []
         if limit <= 0:
             return 0
@@ -164,7 +164,7 @@ class NatsEventStorage(NatsRole, EventStorage):
 
     async def _remove(self, message: Delivered, progress: Progress) -> bool:
         """Remove an entry; a message that is a task's last one is written again without it."""
-        store = self.store
+        store = self.shared
         if message.subject.endswith(b".h"):
             slot = load_slot(message.payload, message.rev)
             while True:

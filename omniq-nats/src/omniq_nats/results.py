@@ -46,11 +46,11 @@ class NatsResultStorage(NatsRole, ResultStorage):
     """Outcomes by id."""
 
     async def put(self, records: Sequence[ResultRecord], *, now: int | None = None) -> builtins.list[bool]:
-        return await self._whole(self._put(records, now=now))
+        return await self.whole(self._put(records, now=now))
 
     async def _put(self, records: Sequence[ResultRecord], *, now: int | None) -> builtins.list[bool]:
         check_results(records, self.capabilities)
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
         answers = [False] * len(records)
         progress = Progress()
         todo = list(range(len(records)))
@@ -81,9 +81,9 @@ class NatsResultStorage(NatsRole, ResultStorage):
                     continue
                 expected = 0 if stored.message is None else stored.message.rev
                 payload = pack((result_values(record, now), mark()))
-                writes.append(Write(self.store.names.result(record.id), expected, payload))
+                writes.append(Write(self.shared.names.result(record.id), expected, payload))
                 places.append(index)
-            revs = await self.store.jetstream.write(writes, progress) if writes else []
+            revs = await self.shared.jetstream.write(writes, progress) if writes else []
             wave = []
             for index, rev in zip(places, revs, strict=True):
                 if rev == CONFLICT:
@@ -93,19 +93,19 @@ class NatsResultStorage(NatsRole, ResultStorage):
 
     async def get(self, ids: Sequence[str], *, now: int | None = None) -> builtins.list[ResultRecord | None]:
         if not ids:
-            self._opened.check_open()
+            self.opened.check_open()
             return []
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
         return [
             result_from(each.values) if each.values is not None and _lasts(each.values, at) else None
             for each in await self._find(ids)
         ]
 
     async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
-        return await self._whole(self._delete(ids))
+        return await self.whole(self._delete(ids))
 
     async def _delete(self, ids: Sequence[str]) -> builtins.list[bool]:
-        self._opened.check_open()
+        self.opened.check_open()
         answers: list[bool] = []
         progress = Progress()
         for task_id in ids:
@@ -115,16 +115,16 @@ class NatsResultStorage(NatsRole, ResultStorage):
     async def list(
         self, *, after: str | None = None, limit: int = 100, now: int | None = None
     ) -> builtins.list[ResultRecord]:
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
         found = await self._all()
         ids = sorted(task_id for task_id in found if after is None or task_id > after)
         return [result_from(found[task_id]) for task_id in ids if _lasts(found[task_id], at)][: max(limit, 0)]
 
     async def purge_expired(self, limit: int = 1000, *, now: int | None = None) -> int:
-        return await self._whole(self._purge_expired(limit, now=now))
+        return await self.whole(self._purge_expired(limit, now=now))
 
     async def _purge_expired(self, limit: int, *, now: int | None) -> int:
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
         due = [values for values in (await self._all()).values() if not _lasts(values, at)]
         due.sort(key=lambda values: (values[_EXPIRES_AT], values[0]))
         progress = Progress()
@@ -135,7 +135,7 @@ class NatsResultStorage(NatsRole, ResultStorage):
 
     async def _delete_one(self, task_id: str, expired_at: int | None, progress: Progress) -> bool:
         """Remove an outcome, if it is still expired by then, from both places where it may be."""
-        store = self.store
+        store = self.shared
         while True:
             (found,) = await self._find([task_id])
             if found.values is None or (expired_at is not None and _lasts(found.values, expired_at)):
@@ -152,9 +152,9 @@ class NatsResultStorage(NatsRole, ResultStorage):
             return True
 
     async def _find(self, ids: Sequence[str]) -> builtins.list[_Found]:
-        names = self.store.names
+        names = self.shared.names
         subjects = [names.task(task_id) for task_id in ids] + [names.result(task_id) for task_id in ids]
-        messages = await self.store.jetstream.last(subjects)
+        messages = await self.shared.jetstream.last(subjects)
         found = []
         for task_id, head, own in zip(ids, messages[: len(ids)], messages[len(ids) :], strict=True):
             slot = None if head is None else load_slot(head.payload, head.rev)
@@ -163,7 +163,7 @@ class NatsResultStorage(NatsRole, ResultStorage):
 
     async def _all(self) -> dict[str, Sequence[Any]]:
         """Return the outcomes of all ids."""
-        store = self.store
+        store = self.shared
         found: dict[str, Sequence[Any]] = {}
         subject = f"{store.names.prefix}.r.>"
         async with contextlib.aclosing(scan(store.jetstream, store.names.keys, subject)) as messages:
@@ -178,7 +178,7 @@ class NatsResultStorage(NatsRole, ResultStorage):
         return found
 
     async def _slots(self) -> builtins.list[Slot]:
-        store = self.store
+        store = self.shared
         slots = []
         subject = f"{store.names.prefix}.l.*.h"
         async with contextlib.aclosing(scan(store.jetstream, store.names.log, subject, is_latest=True)) as messages:

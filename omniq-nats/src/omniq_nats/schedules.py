@@ -34,7 +34,7 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         self, schedule: Schedule, *, expected_version: int | None = None, now: int | None = None
     ) -> Schedule | None:
         check_schedule(schedule, self.capabilities)
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
 
         def change(old: Schedule | None) -> Schedule | None:
             if expected_version is not None and expected_version != (0 if old is None else old.version):
@@ -43,10 +43,10 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
                 return attrs.evolve(schedule, version=at, created_at=at)
             return attrs.evolve(schedule, version=old.version + 1, created_at=old.created_at)
 
-        return await self._whole(self._change(schedule.id, change, Progress()))
+        return await self.whole(self._change(schedule.id, change, Progress()))
 
     async def get(self, ids: Sequence[str]) -> list[Schedule | None]:
-        self._opened.check_open()
+        self.opened.check_open()
         if not ids:
             return []
         return [_schedule(message) for message in await self._last(ids)]
@@ -57,10 +57,10 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         return found[: max(limit, 0)]
 
     async def delete(self, ids: Sequence[str]) -> builtins.list[bool]:
-        return await self._whole(self._delete(ids))
+        return await self.whole(self._delete(ids))
 
     async def _delete(self, ids: Sequence[str]) -> builtins.list[bool]:
-        store, progress = self._opened, Progress()
+        store, progress = self.opened, Progress()
         answers = []
         for schedule_id in ids:
             was_there = False
@@ -73,7 +73,7 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         return answers
 
     async def due(self, limit: int = 100, *, now: int | None = None) -> builtins.list[Schedule]:
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
         found = [
             (each.next_run, each.id, each)
             for each in await self._all()
@@ -83,10 +83,10 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         return [each for _, _, each in found[: max(limit, 0)]]
 
     async def advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
-        return await self._whole(self._advance(advances))
+        return await self.whole(self._advance(advances))
 
     async def _advance(self, advances: Sequence[Advance]) -> builtins.list[bool]:
-        self._opened.check_open()
+        self.opened.check_open()
         progress = Progress()
 
         def advancing(step: Advance) -> Callable[[Schedule | None], Schedule | None]:
@@ -106,17 +106,17 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         return [await self._change(step.id, advancing(step), progress) is not None for step in advances]
 
     async def pause(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
-        return await self._whole(self._set_paused(ids, paused=True))
+        return await self.whole(self._set_paused(ids, paused=True))
 
     async def resume(self, ids: Sequence[str]) -> builtins.list[Schedule | None]:
-        return await self._whole(self._set_paused(ids, paused=False))
+        return await self.whole(self._set_paused(ids, paused=False))
 
     async def next_due(self) -> int | None:
         found = (each.next_run for each in await self._all() if not each.paused and each.next_run is not None)
         return min(found, default=None)
 
     async def _set_paused(self, ids: Sequence[str], *, paused: bool) -> builtins.list[Schedule | None]:
-        self._opened.check_open()
+        self.opened.check_open()
         progress = Progress()
 
         def change(old: Schedule | None) -> Schedule | None:
@@ -130,7 +130,7 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         self, schedule_id: str, change: Callable[[Schedule | None], Schedule | None], progress: Progress
     ) -> Schedule | None:
         """Store what becomes of a schedule, unless nothing does; return what was stored."""
-        store = self._opened
+        store = self.opened
         while True:
             (message,) = await self._last([schedule_id])
             new = change(_schedule(message))
@@ -143,10 +143,10 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
                 return new
 
     async def _last(self, ids: Sequence[str]) -> builtins.list[Message | None]:
-        return await self._opened.jetstream.last([self.store.names.schedule(schedule_id) for schedule_id in ids])
+        return await self.opened.jetstream.last([self.shared.names.schedule(schedule_id) for schedule_id in ids])
 
     async def _all(self) -> builtins.list[Schedule]:
-        store = self._opened
+        store = self.opened
         found = []
         subject = f"{store.names.prefix}.s.>"
         async with contextlib.aclosing(scan(store.jetstream, store.names.keys, subject)) as messages:

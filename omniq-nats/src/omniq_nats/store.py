@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from omniq.errors import OmniQError, StorageError, StoreClosedError, StoreFormatError
+from omniq.storage.shared import Shared
 from omniq_nats.clock import clock_of
 from omniq_nats.codec import Slot, load_slot, unpack
 from omniq_nats.failures import lost
@@ -48,7 +49,7 @@ async def _told(call: Coroutine[Any, Any, T]) -> T:
         raise progress.failed(error) from error
 
 
-class Store:
+class Store(Shared):
     """Belongs to the event loop that opened it.
 
     Args:
@@ -64,14 +65,10 @@ class Store:
     """
 
     def __init__(self, options: NatsOptions, project: str) -> None:
+        super().__init__(f"NATS backend at {options.where}")
         self.options = options
         self.project = project
         self.names = Names.of(options.namespace, project)
-        self.is_attached = False
-        self._users = 0
-        self._pid = 0
-        self._opening = asyncio.Lock()
-        self._capabilities: Capabilities | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -79,68 +76,51 @@ class Store:
         self.jetstream = JetStream(self.link, self.names, is_direct=self.options.replicas == 1)
         self.clock = clock_of(self.options.where)
         self.view = View()
-        self._floor = 0
         self.is_attached = False
+        self._floor = 0
         self._attaching = asyncio.Lock()
         self._feed: Feed | None = None
         self._passed = 0
         self._own: set[int] = set()
-        self.lingering: set[asyncio.Task[Any]] = set()
         self._active: set[asyncio.Task[Any]] = set()
+        self._lingering: set[asyncio.Task[Any]] = set()
         self._advanced: dict[asyncio.Future[None], int] = {}
 
     # Life
 
-    async def open(self) -> None:
-        """Connect and look at the servers; for every role once.
+    async def connect(self) -> Capabilities:
+        """Connect and look at the servers.
 
         Raises:
             ConnectionLostError: They cannot be reached.
             ConfigError: They lack something that the options ask for.
             StoreFormatError: A newer version of this backend has changed the format of the namespace.
         """
-        async with self._opening:
-            if self.is_open:
-                self._users += 1
-                return
-            # What a parent process or another event loop left here is of no use.
-            self._reset()
-            self._pid, self._users = os.getpid(), 1
-            try:
-                self._capabilities = await greet(self)
-            except BaseException:
-                self._users = 0
-                await self.link.close()
-                raise
+        self._reset()
+        return await greet(self)
 
-    async def close(self) -> None:
-        """Let one role go; with the last one, everything."""
-        # What matters is done before anybody can be cancelled.
-        self._users -= 1
+    async def disconnect(self) -> None:
+        """Let calls that are under way end, then everything go."""
         self.view.wake()
-        if self._users == 0:
-            try:
-                if self._active:
-                    await asyncio.wait(self._active, timeout=_GRACE)
-            finally:
-                if self._feed is not None:
-                    self._feed.end()
-                self.link.end()
-            await self.ended()
+        if self._active:
+            await asyncio.wait(self._active, timeout=_GRACE)
+        if self._feed is not None:
+            await self._feed.stop()
+        await self.link.close()
 
-    async def ended(self) -> None:
-        """Wait until nothing is left of what was closed."""
-        if self._users == 0 and self._pid == os.getpid():
-            if self.lingering:
-                await asyncio.wait(self.lingering)
-            if self._feed is not None:
-                await self._feed.stop()
-            await self.link.close()
+    def check_usable(self) -> None:
+        """Refuse to work when closed; calls that are under way may still end.
+
+        Raises:
+            StoreClosedError: It is so.
+        """
+        if not self._active:
+            self.check_open()
 
     async def whole(self, call: Coroutine[Any, Any, T]) -> T:
         """Let a call that changes something end, also if its caller is cancelled; calls that follow wait for that."""
-        if self.lingering:
-            await asyncio.wait(self.lingering)
+        if self._lingering:
+            await asyncio.wait(self._lingering)
         task = asyncio.get_running_loop().create_task(_told(call))
         self._active.add(task)
         task.add_done_callback(self._active.discard)
@@ -148,39 +128,14 @@ class Store:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if not task.done():
-                self.lingering.add(task)
+                self._lingering.add(task)
                 task.add_done_callback(self._lingered)
             raise
 
     def _lingered(self, task: asyncio.Task[Any]) -> None:
-        self.lingering.discard(task)
+        self._lingering.discard(task)
         if not task.cancelled():
             task.exception()  # nobody waits for it any more
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the servers can do."""
-        if self._capabilities is None:
-            raise StoreClosedError("The NATS backend is not open. Open it: async with app, or await storage.open().")
-        return self._capabilities
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may be used."""
-        return self._users > 0 and self._pid == os.getpid()
-
-    def check_open(self) -> None:
-        """Refuse to work when closed, or in a child process that inherited the connection.
-
-        Calls that are under way may still end.
-
-        Raises:
-            StoreClosedError: It is so.
-        """
-        if not self.is_open and not (self._active and self._pid == os.getpid()):
-            if self._users:
-                raise StoreClosedError("This store was opened before a fork. Open one of its own in the child process.")
-            raise StoreClosedError("The NATS backend is closed. Open it again, or make a new application.")
 
     # Time
 
@@ -217,7 +172,7 @@ class Store:
         Raises:
             ConnectionLostError: The servers do not answer.
         """
-        self.check_open()
+        self.check_usable()
         await self._attach()
         last = await self.last_rev()
         if last > self._passed:
@@ -240,7 +195,7 @@ class Store:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.options.request_timeout
         while self._passed < last:
-            self.check_open()
+            self.check_usable()
             future = loop.create_future()
             self._advanced[future] = last
             try:
@@ -331,7 +286,7 @@ class Store:
 
     async def load(self, ids: Sequence[str]) -> list[Slot]:
         """Return what the leader has for task ids."""
-        self.check_open()
+        self.check_usable()
         found = await self.jetstream.last([self.names.task(task_id) for task_id in ids])
         slots = []
         for task_id, message in zip(ids, found, strict=True):
@@ -346,7 +301,7 @@ class Store:
 
         Those that were written have their new number, and are in the view.
         """
-        self.check_open()
+        self.check_usable()
         task = self.names.task
         writes = [
             Write(task(slot.id), slot.rev, slot.dump(), bool(slot.rev) and not slot.is_logged) for slot in slots

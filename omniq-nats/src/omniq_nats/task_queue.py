@@ -73,27 +73,27 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         self._tasks = Tasks(store, self._joined)
 
     def sibling(self) -> Self:
-        queue = type(self)(Store(self.store.options, self.store.project))
+        queue = type(self)(Store(self.shared.options, self.shared.project))
         queue.join(self._joined)
         return queue
 
     def join(self, roles: frozenset[Role]) -> frozenset[Role]:
         self._joined = roles & _JOINABLE
-        self._tasks = Tasks(self.store, self._joined)
+        self._tasks = Tasks(self.shared, self._joined)
         return self._joined
 
     # Producers
 
     async def enqueue(self, specs: Sequence[TaskSpec], *, now: int | None = None) -> list[Enqueued]:
-        return await self._whole(self._enqueue(specs, now=now))
+        return await self.whole(self._enqueue(specs, now=now))
 
     async def _enqueue(self, specs: Sequence[TaskSpec], *, now: int | None) -> list[Enqueued]:
         check_specs(specs, self.capabilities)
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
         return await self._tasks.enqueue(specs, at, Progress()) if specs else []
 
     async def cancel(self, ids: Sequence[str], *, now: int | None = None) -> list[CancelReply]:
-        return await self._whole(self._cancel(ids, now=now))
+        return await self.whole(self._cancel(ids, now=now))
 
     async def _cancel(self, ids: Sequence[str], *, now: int | None) -> list[CancelReply]:
         at, progress = await self._prepared(now, ids)
@@ -107,10 +107,10 @@ class NatsTaskQueue(NatsRole, TaskQueue):
             return self._tasks.steps.change(old, lambda record: transitions.cancel(record, at), at), answer
 
         changes = [Change(task_id, decide) for task_id in ids]
-        return await self._tasks.change(changes, at, progress, is_fresh=self.store.is_attached)
+        return await self._tasks.change(changes, at, progress, is_fresh=self.shared.is_attached)
 
     async def redrive(self, ids: Sequence[str], *, now: int | None = None) -> list[RedriveReply]:
-        return await self._whole(self._redrive(ids, now=now))
+        return await self.whole(self._redrive(ids, now=now))
 
     async def _redrive(self, ids: Sequence[str], *, now: int | None) -> list[RedriveReply]:
         at, progress = await self._prepared(now, ids)
@@ -148,7 +148,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         *,
         now: int | None = None,
     ) -> list[Grant]:
-        return await self._whole(self._claim(queues, limit, worker, lease_ms, claim_id, now=now))
+        return await self.whole(self._claim(queues, limit, worker, lease_ms, claim_id, now=now))
 
     async def _claim(
         self,
@@ -165,7 +165,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return await claim(self._tasks, queues, limit, worker, lease_ms, claim_id, at, progress)
 
     async def held(self, worker: str, claim_id: str) -> list[Grant]:
-        view = await self._opened.fresh()
+        view = await self.opened.fresh()
         slots = [
             slot
             for slot in view.slots.values()
@@ -181,12 +181,12 @@ class NatsTaskQueue(NatsRole, TaskQueue):
     async def heartbeat(
         self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None = None
     ) -> list[HeartbeatReply]:
-        return await self._whole(self._heartbeat(tokens, lease_ms, now=now))
+        return await self.whole(self._heartbeat(tokens, lease_ms, now=now))
 
     async def _heartbeat(
         self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int | None
     ) -> list[HeartbeatReply]:
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
 
         def decider(token: Token) -> Callable[[Slot], tuple[Slot | None, HeartbeatReply]]:
             def decide(old: Slot) -> tuple[Slot | None, HeartbeatReply]:
@@ -203,11 +203,11 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return await self._tasks.change(changes, at, Progress(), is_fresh=False)
 
     async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> list[SettleReply]:
-        return await self._whole(self._complete(items, now=now))
+        return await self.whole(self._complete(items, now=now))
 
     async def _complete(self, items: Sequence[Completion], *, now: int | None) -> list[SettleReply]:
         check_results([item.result for item in items], self.capabilities)
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
         return await self._settle(
             [(item.id, item.token, lambda record: transitions.complete(record, at), item.result) for item in items],
             at,
@@ -215,11 +215,11 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         )
 
     async def fail(self, items: Sequence[Failure], *, now: int | None = None) -> list[SettleReply]:
-        return await self._whole(self._fail(items, now=now))
+        return await self.whole(self._fail(items, now=now))
 
     async def _fail(self, items: Sequence[Failure], *, now: int | None) -> list[SettleReply]:
         check_results([item.result for item in items], self.capabilities)
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
 
         def failing(item: Failure) -> Callable[[TaskRecord], transitions.Step]:
             return lambda record: transitions.fail(record, at, error=item.error, retry_at=item.retry_at)
@@ -227,10 +227,10 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return await self._settle([(item.id, item.token, failing(item), item.result) for item in items], at)
 
     async def release(self, items: Sequence[Release], *, now: int | None = None) -> list[SettleReply]:
-        return await self._whole(self._release(items, now=now))
+        return await self.whole(self._release(items, now=now))
 
     async def _release(self, items: Sequence[Release], *, now: int | None) -> list[SettleReply]:
-        at = await self._opened.time(now)
+        at = await self.opened.time(now)
 
         def releasing(item: Release) -> Callable[[TaskRecord], transitions.Step]:
             return lambda record: transitions.release(record, at, ready_at=item.ready_at)
@@ -264,7 +264,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         return await self._tasks.change(changes, now, Progress(), is_fresh=False)
 
     async def recover(self, queues: Sequence[str], *, now: int | None = None) -> list[tuple[str, TaskStatus]]:
-        return await self._whole(self._recover(queues, now=now))
+        return await self.whole(self._recover(queues, now=now))
 
     async def _recover(self, queues: Sequence[str], *, now: int | None) -> list[tuple[str, TaskStatus]]:
         at, progress = await self._prepared(now)
@@ -279,7 +279,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         await self._set_paused(queues, paused=False)
 
     async def _set_paused(self, queues: Sequence[str], *, paused: bool) -> None:
-        store, names = self._opened, list(dict.fromkeys(queues))
+        store, names = self.opened, list(dict.fromkeys(queues))
         writes = [Write(store.names.paused(name), None, pack((name, paused)), is_only=True) for name in names]
         revs = await store.jetstream.write(writes, Progress()) if writes else []
         for name, rev in zip(names, revs, strict=True):
@@ -289,14 +289,14 @@ class NatsTaskQueue(NatsRole, TaskQueue):
 
     async def queues(self, *, now: int | None = None) -> list[QueueStats]:
         at, _ = await self._prepared(now)
-        return reading.statistics(self.store.view, at)
+        return reading.statistics(self.shared.view, at)
 
     # Reading
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
         if not ids:
             return []
-        store = self._opened
+        store = self.opened
         if store.is_attached:
             view = await self._helped()
             found = [view.slots.get(task_id) for task_id in ids]
@@ -314,12 +314,12 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         now: int | None = None,
     ) -> builtins.list[TaskRecord]:
         at, _ = await self._prepared(now)
-        found = reading.select(self.store.view, filter, at, after=after, limit=limit, desc=desc)
+        found = reading.select(self.shared.view, filter, at, after=after, limit=limit, desc=desc)
         return [record for record in await self._records(found) if record is not None]
 
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
         at, _ = await self._prepared(now)
-        return reading.count(self.store.view, filter, at)
+        return reading.count(self.shared.view, filter, at)
 
     async def purge(
         self,
@@ -329,7 +329,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         *,
         pinned_before: int | None = None,
     ) -> builtins.list[str]:
-        return await self._whole(self._purge(states, before, limit, pinned_before=pinned_before))
+        return await self.whole(self._purge(states, before, limit, pinned_before=pinned_before))
 
     async def _purge(
         self,
@@ -341,7 +341,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
     ) -> builtins.list[str]:
         await self._prepared(None)
         bound = before if pinned_before is None else pinned_before
-        old = reading.ended(self.store.view, states & TERMINAL, before, bound, limit)
+        old = reading.ended(self.shared.view, states & TERMINAL, before, bound, limit)
         return [slot.id for slot in await self._tasks.remove(old, Progress())] if old else []
 
     async def _records(self, slots: Sequence[Slot | None]) -> builtins.list[TaskRecord | None]:
@@ -362,11 +362,11 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         deadline = loop.time() + timeout
         longest = self.capabilities.max_wait_ms / 1000
         names = list(queues)
-        view = await self._opened.fresh()
-        while self._open:
+        view = await self.opened.fresh()
+        while self.is_open:
             with view.waiting() as changed:
                 at = view.next_at(names)
-                left = longest if at is None else (at - self.store.now()) / 1000
+                left = longest if at is None else (at - self.shared.now()) / 1000
                 patience = min(deadline - loop.time(), left, longest)
                 if patience <= 0:
                     return
@@ -383,9 +383,9 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         wanted = list(dict.fromkeys(ids))
         longest = self.capabilities.max_wait_ms / 1000
         view = await self._helped()
-        while self._open:
+        while self.is_open:
             with view.waiting(wanted) as changed:
-                at = self.store.now()
+                at = self.shared.now()
                 done, left = _ended(view, wanted, at)
                 patience = min(deadline - loop.time(), left, longest)
                 if done or patience <= 0:
@@ -402,10 +402,10 @@ class NatsTaskQueue(NatsRole, TaskQueue):
 
     async def outbox(self, limit: int = 1000, *, min_age_ms: int = 0, now: int | None = None) -> builtins.list[Event]:
         at, _ = await self._prepared(now)
-        return reading.outbox(self.store.view, limit, at - min_age_ms)
+        return reading.outbox(self.shared.view, limit, at - min_age_ms)
 
     async def outbox_ack(self, entries: Sequence[Event]) -> None:
-        await self._whole(self._outbox_ack(entries))
+        await self.whole(self._outbox_ack(entries))
 
     async def _outbox_ack(self, entries: Sequence[Event]) -> None:
         if not entries:
@@ -433,7 +433,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
 
         A call about some ids does without a view that is not there.
         """
-        store, progress = self._opened, Progress()
+        store, progress = self.opened, Progress()
         if ids is None or store.is_attached:
             view = await store.fresh()
             if view.unfinished:
@@ -442,7 +442,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
 
     async def _helped(self) -> View:
         await self._prepared(None)
-        return self.store.view
+        return self.shared.view
 
 
 def _is_current(row: Sequence[Any], token: Token) -> bool:
