@@ -21,6 +21,7 @@ TARGETS = [
     nox.param("memory", "", id="memory"),
     nox.param("sqlite", "", id="sqlite"),
     nox.param("lmdb", "", id="lmdb"),
+    nox.param("nats", "", id="nats"),
     nox.param("postgres", "", id="postgres"),
     nox.param("redis", "valkey", id="redis-valkey"),
 ]

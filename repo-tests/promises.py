@@ -29,7 +29,7 @@ DOCUMENTS = {
 }
 """The documents and the SHA-256 of each as the user wrote it."""
 
-MISSING = frozenset({"file", "nats"})
+MISSING = frozenset({"file"})
 """Backends of the documents that are not there yet. When one comes, its promises have to be made to run."""
 
 NO_FILES = "the file backend is not there yet"

@@ -81,7 +81,7 @@ async def _end_damaged(tasks: Tasks, slots: Sequence[Slot], now: int, progress: 
             old, lambda record: transitions.fail(record, now, error=failure.error, retry_at=None), now
         ), None
 
-    await tasks.change([Change(slot.id, decide) for slot in slots], now, progress, is_fresh=False)
+    await tasks.change([Change(slot.id, decide) for slot in slots], progress, is_fresh=False)
 
 
 async def recover(
@@ -112,5 +112,5 @@ async def _sweep(
         new = tasks.steps.change(old, step, now)
         return new, None if new is None else STATES[(new.row or ())[STATE]]
 
-    found = await tasks.change([Change(slot.id, decide) for slot in slots], now, progress, is_fresh=True)
+    found = await tasks.change([Change(slot.id, decide) for slot in slots], progress, is_fresh=True)
     return [(slot.id, state) for slot, state in zip(slots, found, strict=True) if state is not None]

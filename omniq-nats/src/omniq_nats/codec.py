@@ -18,10 +18,58 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "COMPLETED", "PENDING", "RUNNING", "STATES", "UNREADABLE", "Slot", "apart_values", "body_from", "body_of",
-    "body_values", "event_from", "event_values", "func_of", "grant_of", "load_slot", "mark", "noted", "outcome_options", "pack",
-    "place_of", "record_of", "result_from", "result_values", "row_of", "unpack",
-]  # fmt: skip
+    "ATTEMPTS",
+    "BODY",
+    "CANCEL_REQUESTED",
+    "COMPLETED",
+    "ENQUEUED_AT",
+    "EPOCH",
+    "ERROR",
+    "ETA",
+    "EXPIRES_AT",
+    "FINISHED_AT",
+    "ID",
+    "INTERVAL_MS",
+    "LEASE_UNTIL",
+    "MAX_ATTEMPTS",
+    "NOMINAL_AT",
+    "NONCE",
+    "PENDING",
+    "PINNED",
+    "PRIORITY",
+    "QUEUE",
+    "READY_AT",
+    "RUNNING",
+    "SEQ",
+    "SERIES_ID",
+    "STARTED_AT",
+    "STATE",
+    "STATES",
+    "UNIQUE_KEY",
+    "UNREADABLE",
+    "VERSION",
+    "WORKER",
+    "Slot",
+    "apart_values",
+    "body_from",
+    "body_of",
+    "body_values",
+    "event_from",
+    "event_values",
+    "func_of",
+    "grant_of",
+    "load_slot",
+    "mark",
+    "noted",
+    "outcome_options",
+    "pack",
+    "place_of",
+    "record_of",
+    "result_from",
+    "result_values",
+    "row_of",
+    "unpack",
+]
 
 (
     ID, SEQ, VERSION, STATE, QUEUE, PRIORITY, READY_AT, EPOCH, NONCE, ATTEMPTS, MAX_ATTEMPTS, LEASE_UNTIL, WORKER,
@@ -112,13 +160,20 @@ class Slot:
 
     def dump(self) -> bytes:
         """Return the message."""
-        data: bytes = pack(
-            (
-                self.id, self.row, self.entry, self.outbox, self.result, self.stage, self.following,
-                self.is_logged, mark(),
-            )  # fmt: skip
-        )
+        kept = self.result, self.stage, self.following, self.is_logged
+        data: bytes = pack((self.id, self.row, self.entry, self.outbox, *kept, mark()))
         return data
+
+    @property
+    def head(self) -> list[Any]:
+        """The row of a task that is there.
+
+        Raises:
+            StoreFormatError: There is none, though there should be.
+        """
+        if self.row is None:
+            raise StoreFormatError(f"The message {self.rev} of the log has no task {self.id!r}.")
+        return self.row
 
     @property
     def is_unfinished(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
 from omniq_nats import plugin
-from omniq_nats.codec import event_from, load_slot, unpack
+from omniq_nats.codec import load_slot, unpack
 from omniq_nats.failures import RefusedError
 from omniq_nats.feed import scan
 from omniq_nats.greeting import FORMAT
@@ -33,6 +33,7 @@ class NatsHarness(Harness):
 
     backend = "nats"
     server_kind: ClassVar[str | None] = "nats"
+    server_options: ClassVar[Mapping[str, Any]] = {"max_payload": 8 * 1024 * 1024}
     golden = _GOLDEN if _GOLDEN.is_dir() else None
 
     async def open(self, namespace: str) -> OpenedStores:
@@ -48,37 +49,12 @@ class NatsHarness(Harness):
 
     async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
         """Read every message."""
-        found: dict[str, list[str]] = {name: [] for name in ("tasks", "results", "schedules", "events", "outbox")}
-        found |= {"bodies": [], "unique": []}
+        found: dict[str, list[str]] = {
+            name: [] for name in ("tasks", "results", "schedules", "events", "outbox", "bodies", "unique")
+        }
         async with self._jetstream(namespace) as jetstream:
-            names = jetstream.names
-            latest = {}
-            async for message in _messages(jetstream, names.log, f"{names.prefix}.l.>"):
-                if not message.subject.endswith(b".h"):
-                    event = event_from(unpack(message.payload), 0)
-                    found["events"].append(f"{event.task_id}/{event.version}")
-                    continue
-                slot = load_slot(message.payload, message.rev)
-                latest[slot.id] = slot
-                if slot.entry is not None:
-                    found["events"].append(f"{slot.entry[0]}/{slot.entry[2]}")
-            results = set()
-            for slot in latest.values():
-                if slot.row is not None:
-                    found["tasks"].append(slot.id)
-                if slot.result is not None:
-                    results.add(slot.id)
-                found["outbox"] += [f"{values[0]}/{values[2]}" for _, values in slot.outbox]
-            async for message in _messages(jetstream, names.keys, f"{names.prefix}.>"):
-                kind = message.subject[len(names.prefix) + 1 :][:1]
-                if kind == b"r":
-                    results.add(unpack(message.payload)[0][0])
-                elif kind == b"s":
-                    found["schedules"].append(unpack(message.payload)[0][0])
-                elif kind in b"bu":
-                    found["bodies" if kind == b"b" else "unique"].append(message.subject.decode())
-            found["results"] = sorted(results)
-        return found
+            results = await _in_log(jetstream, found) | await _in_keys(jetstream, found)
+        return {**found, "results": sorted(results)}
 
     async def save(self, namespace: str, folder: Path) -> None:
         """Write every message, without its number."""
@@ -86,8 +62,7 @@ class NatsHarness(Harness):
             names = jetstream.names
             saved: dict[str, Any] = {}
             for kind, stream in (("log", names.log), ("keys", names.keys)):
-                told = await jetstream.info(stream)
-                assert told is not None
+                told = await _told(jetstream, stream)
                 saved[kind] = {
                     "description": told["config"]["description"],
                     "first": told["state"]["first_seq"],
@@ -107,8 +82,7 @@ class NatsHarness(Harness):
             names = jetstream.names
             for kind, stream in (("log", names.log), ("keys", names.keys)):
                 await jetstream.api(f"STREAM.PURGE.{stream}", {})
-                told = await jetstream.info(stream)
-                assert told is not None
+                told = await _told(jetstream, stream)
                 told["config"]["description"] = saved[kind]["description"]
                 await jetstream.api(f"STREAM.UPDATE.{stream}", told["config"])
                 await _fill(jetstream, stream, told["state"]["last_seq"], saved[kind]["messages"])
@@ -117,8 +91,7 @@ class NatsHarness(Harness):
         """Raise the numbers of the format."""
         async with self._jetstream(namespace) as jetstream:
             for stream in (jetstream.names.log, jetstream.names.keys):
-                told = await jetstream.info(stream)
-                assert told is not None
+                told = await _told(jetstream, stream)
                 mark = json.loads(told["config"]["description"])
                 mark |= {"format": FORMAT + 1, "min_writer": FORMAT + 1}
                 told["config"]["description"] = json.dumps(mark)
@@ -137,10 +110,51 @@ class NatsHarness(Harness):
             await link.close()
 
 
+async def _told(jetstream: JetStream, stream: str) -> dict[str, Any]:
+    told = await jetstream.info(stream)
+    if told is None:
+        msg = f"There is no stream {stream}."
+        raise RuntimeError(msg)
+    return told
+
+
 async def _messages(jetstream: JetStream, stream: str, subject: str) -> AsyncIterator[Any]:
     async with contextlib.aclosing(scan(jetstream, stream, subject)) as messages:
         async for message in messages:
             yield message
+
+
+async def _in_log(jetstream: JetStream, found: dict[str, list[str]]) -> set[str]:
+    """Add what the log has, and return the ids of tasks with results."""
+    names = jetstream.names
+    latest = {}
+    async for message in _messages(jetstream, names.log, f"{names.prefix}.l.>"):
+        if message.subject.endswith(b".h"):
+            slot = load_slot(message.payload, message.rev)
+            latest[slot.id] = slot
+            entry = slot.entry
+        else:
+            entry = unpack(message.payload)
+        if entry is not None:
+            found["events"].append(f"{entry[0]}/{entry[2]}")
+    found["tasks"] += [slot.id for slot in latest.values() if slot.row is not None]
+    found["outbox"] += [f"{values[0]}/{values[2]}" for slot in latest.values() for _, values in slot.outbox]
+    return {slot.id for slot in latest.values() if slot.result is not None}
+
+
+async def _in_keys(jetstream: JetStream, found: dict[str, list[str]]) -> set[str]:
+    """Add what the other stream has, and return the ids of results."""
+    names = jetstream.names
+    results = set()
+    async for message in _messages(jetstream, names.keys, f"{names.prefix}.>"):
+        kind = message.subject[len(names.prefix) + 1 :][:1]
+        if kind == b"r":
+            results.add(unpack(message.payload)[0][0])
+        elif kind == b"s":
+            found["schedules"].append(unpack(message.payload)[0][0])
+        elif kind in {b"b", b"u"}:
+            found["bodies" if kind == b"b" else "unique"].append(message.subject.decode())
+    return results
 
 
 async def _fill(jetstream: JetStream, stream: str, last: int, messages: Sequence[Any]) -> None:
@@ -152,6 +166,10 @@ async def _fill(jetstream: JetStream, stream: str, last: int, messages: Sequence
         gap = [Write(filler, None, b"")] * (rev - last - 1)
         revs = await jetstream.write(gap, progress)
         await jetstream.delete(stream, revs, progress)
-        (written,) = await jetstream.write([Write(f"{jetstream.names.prefix}{subject}", None, bytes.fromhex(payload))], progress)
-        assert written == rev
+        (written,) = await jetstream.write(
+            [Write(f"{jetstream.names.prefix}{subject}", None, bytes.fromhex(payload))], progress
+        )
+        if written != rev:
+            msg = f"The message {rev} was written as {written}."
+            raise RuntimeError(msg)
         last = rev

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omniq.storage.hookspecs import hookimpl
-from omniq.storage.upkeep import Finding
+
+if TYPE_CHECKING:
+    from omniq.storage.upkeep import Finding
 
 __all__ = ["omniq_doctor_checks"]
 

@@ -64,7 +64,9 @@ def answer_of(data: bytes) -> dict[str, object]:
 
 def lost(where: str, what: object) -> ConnectionLostError:
     """Return the error of an answer that did not come, to a request that changes nothing."""
-    return ConnectionLostError(f"The answer of the server at {where} was lost ({what}). Nothing was changed; try again.")
+    return ConnectionLostError(
+        f"The answer of the server at {where} was lost ({what}). Nothing was changed; try again."
+    )
 
 
 def not_reached(error: BaseException | None, where: str) -> OmniQError:

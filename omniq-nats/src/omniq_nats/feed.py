@@ -11,7 +11,7 @@ from omniq.errors import ConnectionLostError, OmniQError
 from omniq_nats.failures import RefusedError, lost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from omniq_nats.jetstream import JetStream
     from omniq_nats.wire import Wire
@@ -181,7 +181,7 @@ async def scan(
     first: int = 1,
     end: int | None = None,
     is_latest: bool = False,
-) -> AsyncIterator[Delivered]:
+) -> AsyncGenerator[Delivered, None]:
     """Yield the messages of a subject from a number on that are stored now, in order; use it with `aclosing`.
 
     Args:
@@ -306,5 +306,3 @@ class Feed:
             self._again.set()
         else:
             self._take(message)
-
-

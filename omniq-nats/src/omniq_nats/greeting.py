@@ -103,7 +103,9 @@ async def _stream(store: Store, name: str, identity: str) -> dict[str, Any]:
             if found is not None:
                 return found
         if error.code in _NO_JETSTREAM:
-            raise ConfigError(f"JetStream is not enabled at {store.options.where}: {error}. Start it with -js.") from error
+            raise ConfigError(
+                f"JetStream is not enabled at {store.options.where}: {error}. Start it with -js."
+            ) from error
         raise ConfigError(f"The stream {name} cannot be made: {error}. Check replicas, storage and limits.") from error
 
 
@@ -139,8 +141,9 @@ def _warnings(store: Store, config: Mapping[str, Any]) -> list[str]:
         found.append("The streams are in the memory of one server: a restart loses all tasks.")
     elif replicas == 1 and not store.options.sync_always:
         found.append(
-            "One replica, and the server writes to disk in intervals: a crash of its machine loses what was acknowledged "
-            "in the last minutes. Set sync_interval: always on the server (and sync_always here), or use 3 replicas."
+            "One replica, and the server may write to disk in intervals: a crash of its machine then loses what was "
+            "acknowledged in the last minutes. Set sync_interval: always on the server, and sync_always here; or "
+            "use 3 replicas."
         )
     return found
 

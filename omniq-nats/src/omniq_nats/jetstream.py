@@ -109,7 +109,7 @@ class JetStream:
         """
         payload = b"" if body is None else json.dumps(body).encode()
         request = [(f"$JS.API.{subject}", b"", payload)]
-        refusal: Exception | None = None
+        refusal = RefusedError(0, 503, "nobody answers for JetStream; is it enabled on the server?")
         for pause in (*_PAUSES, None):
             (reply,) = await self.link.ask(request)
             if reply is None:
@@ -118,14 +118,12 @@ class JetStream:
             try:
                 if not reply[0].startswith(b"NATS/1.0 503"):
                     return answer_of(reply[1])
-                refusal = RefusedError(0, 503, "nobody answers for JetStream; is it enabled on the server?")
             except RefusedError as error:
                 if not error.is_away:
                     raise
                 refusal = error
             if pause is not None:
                 await asyncio.sleep(pause)
-        assert isinstance(refusal, RefusedError)
         raise refusal.mapped()
 
     async def info(self, stream: str) -> dict[str, Any] | None:
@@ -159,27 +157,22 @@ class JetStream:
                 replies = await self.link.ask([requests[index] for index in todo])
             except OmniQError as error:
                 raise progress.failed(error) from error
-            away, unknown = [], []
+            away: list[int] = []
+            unknown: list[int] = []
             for index, reply in zip(todo, replies, strict=True):
                 if reply is None:
                     unknown.append(index)
                     continue
-                headers, payload = reply
-                if not headers and b'"error"' not in payload:
-                    found = _SEQ.search(payload)
-                    outcomes[index] = int(found[1]) if found else CONFLICT
+                outcomes[index], refusal = _outcome(*reply)
+                if outcomes[index] != CONFLICT:
                     _count(progress)
-                    continue
-                refusal = _refusal(headers, payload)
-                if refusal.code in _WRONG_SEQUENCE:
-                    continue
-                failure = refusal.mapped()
-                if refusal.is_away:
-                    away.append(index)
+                if refusal is not None:
+                    failure = refusal.mapped()
+                    away += [index] if refusal.is_away else []
             if unknown:
                 await self._look_for(writes, unknown, outcomes, progress)
             if failure is None:
-                return outcomes
+                break
             if not away or unknown or pause is None or clock() > until:
                 raise progress.failed(failure)
             await asyncio.sleep(pause)
@@ -302,6 +295,15 @@ def _count(progress: Progress) -> None:
         current.applied += 1
 
 
+def _outcome(headers: bytes, payload: bytes) -> tuple[int, RefusedError | None]:
+    """Return the number of a message that was written, or `CONFLICT`, or why the server refused it."""
+    if not headers and b'"error"' not in payload:
+        found = _SEQ.search(payload)
+        return (int(found[1]) if found else CONFLICT), None
+    refusal = _refusal(headers, payload)
+    return CONFLICT, None if refusal.code in _WRONG_SEQUENCE else refusal
+
+
 def _request(write: Write) -> Request:
     headers = b""
     if write.expected is not None:
@@ -346,6 +348,3 @@ def millis(text: str) -> int:
     clock, dot, fraction = rest.rstrip("Z").partition(".")
     base = datetime.fromisoformat(f"{day}T{clock}+00:00")
     return int(base.timestamp()) * 1000 + (int(f"{fraction}000"[:3]) if dot else 0)
-
-
-

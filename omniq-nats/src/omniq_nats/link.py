@@ -173,7 +173,7 @@ class Link:
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
-                connect_timeout=max(options.connect_timeout / len(options.servers), 0.1),
+                connect_timeout=max(options.connect_timeout / len(options.servers), 0.1),  # type: ignore[arg-type] # any number
                 name="omniq",
                 error_cb=wire.had_error,
                 user=options.user,

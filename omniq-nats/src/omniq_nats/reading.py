@@ -35,14 +35,11 @@ __all__ = ["claim_order", "count", "ended", "outbox", "select", "statistics"]
 
 def claim_order(slot: Slot) -> Any:
     """Return what tasks are claimed by."""
-    row = slot.row
-    assert row is not None
+    row = slot.head
     return -row[PRIORITY], row[READY_AT], row[SEQ]
 
 
-def select(
-    view: View, where: TaskFilter | None, now: int, *, after: int | None, limit: int, desc: bool
-) -> list[Slot]:
+def select(view: View, where: TaskFilter | None, now: int, *, after: int | None, limit: int, desc: bool) -> list[Slot]:
     """Return a page of tasks by seq."""
     slots: Iterable[Slot] = view.by_seq()
     if desc:
@@ -60,14 +57,14 @@ def count(view: View, where: TaskFilter | None, now: int) -> int:
 def _matching(slots: Iterable[Slot], where: TaskFilter | None, now: int) -> Iterator[Slot]:
     for slot in slots:
         row = slot.row
-        if row is not None and slot.is_visible:
-            if where is None or where.matches(record_of(row, TaskBody(func=func_of(row))), now):
-                yield slot
+        if row is None or not slot.is_visible:
+            continue
+        if where is None or where.matches(record_of(row, TaskBody(func=func_of(row))), now):
+            yield slot
 
 
 def _seq(slot: Slot) -> int:
-    assert slot.row is not None
-    seq: int = slot.row[SEQ]
+    seq: int = slot.head[SEQ]
     return seq
 
 

@@ -28,7 +28,6 @@ __all__ = ["NatsResultStorage"]
 _SEQ, _EPOCH, _EXPIRES_AT = 1, 2, 9
 
 
-
 class _Found:
     """What is stored for an id: the slot of the task, and the message of the outcome."""
 
@@ -55,7 +54,9 @@ class NatsResultStorage(NatsRole, ResultStorage):
         progress = Progress()
         todo = list(range(len(records)))
         while todo:
-            wave, later, ids = [], [], set()
+            wave: builtins.list[int] = []
+            later: builtins.list[int] = []
+            ids: set[str] = set()
             for index in todo:
                 (later if records[index].id in ids else wave).append(index)
                 ids.add(records[index].id)
@@ -106,11 +107,8 @@ class NatsResultStorage(NatsRole, ResultStorage):
 
     async def _delete(self, ids: Sequence[str]) -> builtins.list[bool]:
         self.opened.check_open()
-        answers: list[bool] = []
         progress = Progress()
-        for task_id in ids:
-            answers.append(await self._delete_one(task_id, None, progress))
-        return answers
+        return [await self._delete_one(task_id, None, progress) for task_id in ids]
 
     async def list(
         self, *, after: str | None = None, limit: int = 100, now: int | None = None
@@ -179,12 +177,9 @@ class NatsResultStorage(NatsRole, ResultStorage):
 
     async def _slots(self) -> builtins.list[Slot]:
         store = self.shared
-        slots = []
         subject = f"{store.names.prefix}.l.*.h"
         async with contextlib.aclosing(scan(store.jetstream, store.names.log, subject, is_latest=True)) as messages:
-            async for message in messages:
-                slots.append(load_slot(message.payload, message.rev))
-        return slots
+            return [load_slot(message.payload, message.rev) async for message in messages]
 
 
 def _order(values: Sequence[Any]) -> tuple[int, int]:

@@ -12,11 +12,10 @@ from omniq.storage import transitions
 from omniq_nats.codec import (
     BODY,
     COMPLETED,
-
     EPOCH,
     ID,
-    SEQ,
     RUNNING,
+    SEQ,
     STATE,
     STATES,
     VERSION,
@@ -70,8 +69,7 @@ class Steps:
 
     def open(self, slot: Slot, now: int) -> None:
         """Make a new task visible."""
-        row = slot.row
-        assert row is not None
+        row = slot.head
         slot.stage = None
         row[VERSION] = 1
         self._note(slot, noted(row, "ENQUEUED", now, None, None, None), is_end=False)
@@ -79,8 +77,7 @@ class Steps:
     def start(self, old: Slot, now: int, worker: str, lease_ms: int, nonce: str) -> Slot:
         """Return a task that is claimed; `transitions.start` without a record, because it is the hottest of all."""
         slot = old.copy()
-        row = slot.row
-        assert row is not None
+        row = slot.head
         row[2] += 1
         row[3] = RUNNING
         row[7] += 1
@@ -103,15 +100,14 @@ class Steps:
             now: The time.
             given: The outcome that the worker reported.
         """
-        assert old.row is not None
-        record = record_of(old.row, _NOTHING)
+        record = record_of(old.head, _NOTHING)
         step = make(record)
         if step is None:
             return None
         follower = transitions.successor(record, step, now)
         event = transitions.apply(record, step, now)
         slot = old.copy()
-        slot.row = row_of(record, old.row[BODY])
+        slot.row = row_of(record, old.head[BODY])
         is_end = record.state in TERMINAL
         self._note(slot, event_values(event), is_end=is_end)
         if is_end and self._joins_results:
@@ -143,10 +139,8 @@ class Steps:
 
 def following_spec(slot: Slot, body: TaskBody) -> TaskSpec:
     """Return the next run of a series that a task's end promised."""
-    assert slot.row is not None
-    assert slot.following is not None
-    record = record_of(slot.row, body)
-    nominal_at = slot.following[0]
+    record = record_of(slot.head, body)
+    nominal_at = 0 if slot.following is None else slot.following[0]
     return TaskSpec(
         id=f"{record.series_id}@{nominal_at}",
         body=body,
@@ -179,5 +173,3 @@ def is_expired(slot: Slot, now: int) -> bool:
     """Tell whether a task still waits although it should have started before."""
     row = slot.row
     return row is not None and row[STATE] == 0 and row[20] is not None and row[20] <= now
-
-

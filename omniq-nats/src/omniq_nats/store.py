@@ -220,11 +220,13 @@ class Store(Shared):
             self._advance(last)
 
     async def _attach(self) -> None:
-        if self.is_attached:
-            return
-        async with self._attaching:
-            if self.is_attached:
-                return
+        if not self.is_attached:
+            async with self._attaching:
+                await self._follow()
+
+    async def _follow(self) -> None:
+        """Read the tasks that there are, and follow what becomes of them; once."""
+        if not self.is_attached:
             began = await self.last_rev()
             for pattern in ("l.*.h", "q.*"):
                 subject = f"{self.names.prefix}.{pattern}"
@@ -303,9 +305,7 @@ class Store(Shared):
         """
         self.check_usable()
         task = self.names.task
-        writes = [
-            Write(task(slot.id), slot.rev, slot.dump(), bool(slot.rev) and not slot.is_logged) for slot in slots
-        ]
+        writes = [Write(task(slot.id), slot.rev, slot.dump(), bool(slot.rev) and not slot.is_logged) for slot in slots]
         revs = await self.jetstream.write(writes, progress)
         apply = self.view.apply if self.is_attached else None
         answers = []

@@ -13,7 +13,9 @@ from omniq.storage.task_queue import TaskQueue
 from omniq_nats import reading
 from omniq_nats.claiming import claim, recover
 from omniq_nats.codec import (
+    CANCEL_REQUESTED,
     EPOCH,
+    EXPIRES_AT,
     LEASE_UNTIL,
     NONCE,
     RUNNING,
@@ -107,17 +109,17 @@ class NatsTaskQueue(NatsRole, TaskQueue):
             return self._tasks.steps.change(old, lambda record: transitions.cancel(record, at), at), answer
 
         changes = [Change(task_id, decide) for task_id in ids]
-        return await self._tasks.change(changes, at, progress, is_fresh=self.shared.is_attached)
+        return await self._tasks.change(changes, progress, is_fresh=self.shared.is_attached)
 
     async def redrive(self, ids: Sequence[str], *, now: int | None = None) -> list[RedriveReply]:
         return await self.whole(self._redrive(ids, now=now))
 
     async def _redrive(self, ids: Sequence[str], *, now: int | None) -> list[RedriveReply]:
         at, progress = await self._prepared(now, ids)
-        answers: list[RedriveReply] = []
+        answers: list[Any] = []
         for task_id in ids:
             (answer,) = await self._tasks.change(
-                [Change(task_id, lambda old: self._redriven(old, at))], at, progress, is_fresh=False
+                [Change(task_id, lambda old: self._redriven(old, at))], progress, is_fresh=False
             )
             answers.append(answer if isinstance(answer, str) else await self._opened_again(answer, at, progress))
         return answers
@@ -193,14 +195,14 @@ class NatsTaskQueue(NatsRole, TaskQueue):
                 if old.row is None or not _is_current(old.row, token):
                     return None, "lost"
                 made = old.copy()
-                assert made.row is not None
-                made.row[LEASE_UNTIL] = max(made.row[LEASE_UNTIL] or 0, at + lease_ms)
-                return made, "cancel" if made.row[13] else "ok"
+                row = made.head
+                row[LEASE_UNTIL] = max(row[LEASE_UNTIL] or 0, at + lease_ms)
+                return made, "cancel" if row[CANCEL_REQUESTED] else "ok"
 
             return decide
 
         changes = [Change(task_id, decider(token)) for task_id, token in tokens]
-        return await self._tasks.change(changes, at, Progress(), is_fresh=False)
+        return await self._tasks.change(changes, Progress(), is_fresh=False)
 
     async def complete(self, items: Sequence[Completion], *, now: int | None = None) -> list[SettleReply]:
         return await self.whole(self._complete(items, now=now))
@@ -254,14 +256,13 @@ class NatsTaskQueue(NatsRole, TaskQueue):
                 if row is None or not _is_current(row, token):
                     return None, _settled(row, token)
                 new = steps.change(old, make, now, result)
-                assert new is not None
-                assert new.row is not None
-                return new, "ok" if completes else STATES[new.row[STATE]].value
+                state = STATES[(new or old).head[STATE]].value
+                return new, "ok" if completes else state
 
             return decide
 
         changes = [Change(task_id, decider(token, make, result)) for task_id, token, make, result in items]
-        return await self._tasks.change(changes, now, Progress(), is_fresh=False)
+        return await self._tasks.change(changes, Progress(), is_fresh=False)
 
     async def recover(self, queues: Sequence[str], *, now: int | None = None) -> list[tuple[str, TaskStatus]]:
         return await self.whole(self._recover(queues, now=now))
@@ -424,7 +425,7 @@ class NatsTaskQueue(NatsRole, TaskQueue):
             return made, None
 
         changes = [Change(task_id, decide) for task_id in done]
-        await self._tasks.change(changes, 0, Progress(), is_fresh=False)
+        await self._tasks.change(changes, Progress(), is_fresh=False)
 
     # Inside
 
@@ -458,9 +459,7 @@ def _settled(row: Sequence[Any] | None, token: Token) -> SettleReply:
     return "lost"
 
 
-def _ended(
-    view: View, ids: Sequence[str], now: int
-) -> tuple[dict[str, TaskStatus | None], float]:
+def _ended(view: View, ids: Sequence[str], now: int) -> tuple[dict[str, TaskStatus | None], float]:
     """Return what has ended of some tasks, and in how many seconds the first of the others expires."""
     done: dict[str, TaskStatus | None] = {}
     left = float("inf")
@@ -472,8 +471,8 @@ def _ended(
             done[task_id] = STATES[slot.row[STATE]]
         elif is_expired(slot, now):
             done[task_id] = TaskStatus.FAILED
-        elif slot.row[STATE] == 0 and slot.row[20] is not None:
-            left = min(left, (slot.row[20] - now) / 1000)
+        elif slot.row[STATE] == 0 and slot.row[EXPIRES_AT] is not None:
+            left = min(left, (slot.row[EXPIRES_AT] - now) / 1000)
     return done, left
 
 

@@ -63,7 +63,7 @@ class Openings:
                     return None, message
                 await self._finish(slot)
             elif slot.following is not None and slot.id != self._ended:
-                await self._tasks.finish([slot], self._now, self._progress)
+                await self._tasks.finish([slot], self._progress)
             elif STATES[slot.row[STATE]] in TERMINAL:
                 return None, message
             elif ends_expired and is_expired(slot, self._now):
@@ -80,8 +80,7 @@ class Openings:
             None if it is open, by whomever; the id of the task that holds its key; or `GONE` if somebody else found
             such a task, and gave up.
         """
-        row = slot.row
-        assert row is not None
+        row = slot.head
         mine = (slot.id, row[SEQ], slot.stage)
         while True:
             holder, message = await self.holder(row[QUEUE], row[UNIQUE_KEY], ends_expired=row[VERSION] == 0)
@@ -102,28 +101,25 @@ class Openings:
 
     async def _became(self, slot: Slot) -> int:
         """Tell what others made of a staged task."""
-        assert slot.row is not None
+        staged = slot.head
         (found,) = await self._store.load([slot.id])
         if found.row is None:
             # A task that lived and was purged has no mark.
             return _OPEN if found.stage is None and found.rev else _GONE
-        if found.row[SEQ] != slot.row[SEQ]:
+        if found.row[SEQ] != staged[SEQ]:
             return _GONE
         if found.stage is not None and found.stage == slot.stage:
             return _STAGED
-        return _OPEN if slot.row[VERSION] == 0 or found.row[EPOCH] > slot.row[EPOCH] else _GONE
+        return _OPEN if staged[VERSION] == 0 or found.row[EPOCH] > staged[EPOCH] else _GONE
 
     async def _finish(self, slot: Slot) -> bool:
         """Make a task live whose key's record names its opening, unless somebody else was quicker."""
-        assert slot.row is not None
-        if slot.row[VERSION] == 0:
-            made = slot.copy()
-            self._tasks.steps.open(made, slot.row[ENQUEUED_AT])
+        made = slot.copy()
+        if slot.head[VERSION] == 0:
+            self._tasks.steps.open(made, slot.head[ENQUEUED_AT])
         else:
             now = self._now if slot.following is None else slot.following[1]
-            changed = self._tasks.steps.change(slot, lambda record: transitions.redrive(record, now), now)
-            assert changed is not None
-            made = changed
+            made = self._tasks.steps.change(slot, lambda record: transitions.redrive(record, now), now) or made
             made.stage = made.following = None
         (is_done,) = await self._store.put([made], self._progress)
         return is_done

@@ -68,35 +68,20 @@ class View:
         if known is not None and known.rev >= slot.rev:
             return
         self.slots[slot.id] = slot
-        row = slot.row
-        if row is not None and (slot.stage is not None or slot.following is not None):
-            self.unfinished.add(slot.id)
-        elif self.unfinished:
-            self.unfinished.discard(slot.id)
-        if slot.outbox:
-            self.owing.add(slot.id)
-        elif self.owing:
-            self.owing.discard(slot.id)
-        if row is None:
+        (self.unfinished.add if slot.is_unfinished else self.unfinished.discard)(slot.id)
+        (self.owing.add if slot.outbox else self.owing.discard)(slot.id)
+        if slot.row is None:
             self._gone.append(slot)
         else:
-            at = slot.entry[4] if slot.entry is not None else row[ENQUEUED_AT]
-            if slot.outbox:
-                at = max(at, slot.outbox[-1][1][4])
-            if at > self.latest:
-                self.latest = at
+            self.latest = max(self.latest, _latest(slot))
             if slot.stage is None:
                 self.index(slot)
-        waits = self._waits_for.get(slot.id)
-        for event in waits or ():
-            event.set()
-        for event in self._waits:
+        for event in (*self._waits, *self._waits_for.get(slot.id, ())):
             event.set()
 
     def index(self, slot: Slot) -> None:
         """Enter a live task where it is looked for."""
-        row = slot.row
-        assert row is not None
+        row = slot.head
         state, queue = row[STATE], row[QUEUE]
         if state == PENDING:
             ranks = self._ready.get(queue)
@@ -232,5 +217,10 @@ class View:
 
 
 def _seq(slot: Slot) -> Any:
-    assert slot.row is not None
-    return slot.row[SEQ]
+    return slot.head[SEQ]
+
+
+def _latest(slot: Slot) -> int:
+    """Return the latest time that a message shows."""
+    at: int = slot.entry[4] if slot.entry is not None else slot.head[ENQUEUED_AT]
+    return max(at, slot.outbox[-1][1][4]) if slot.outbox else at

@@ -67,6 +67,7 @@ class _Protocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Hear that the connection is gone."""
+        del exc
         if not self.closed.done():
             self.closed.set_result(None)
         self._wire.over()
@@ -105,7 +106,7 @@ class _Protocol(asyncio.Protocol):
         self._rest = data[at:] if at < end else b""
 
 
-class Wire(Client):  # type: ignore[misc] # nats-py has no complete types
+class Wire(Client):
     """A connection.
 
     Args:
@@ -131,7 +132,7 @@ class Wire(Client):  # type: ignore[misc] # nats-py has no complete types
 
     async def begin(self) -> None:
         """Take the connection over from nats-py, which has made it and logged in."""
-        tasks = [self._reading_task, self._ping_interval_task, self._flusher_task]
+        tasks = {each for each in (self._reading_task, self._ping_interval_task, self._flusher_task) if each}
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
