@@ -111,7 +111,7 @@ class JetStream:
         request = [(f"$JS.API.{subject}", b"", payload)]
         refusal = RefusedError(0, 503, "nobody answers for JetStream; is it enabled on the server?")
         for pause in (*_PAUSES, None):
-            (reply,) = await self.link.ask(request)
+            (reply,) = await self.link.read(request)
             if reply is None:
                 self.link.check_open()
                 raise lost(self.link.options.where, "it did not come in time")
@@ -262,7 +262,7 @@ class JetStream:
         found: list[Message | None] = [None] * len(subjects)
         todo = list(range(len(subjects)))
         for pause in (*_PAUSES, None):
-            replies = await self.link.ask([requests[index] for index in todo])
+            replies = await self.link.read([requests[index] for index in todo])
             away: list[int] = []
             refusal: RefusedError | None = None
             for index, reply in zip(todo, replies, strict=True):
