@@ -3,11 +3,11 @@
     uv run python benchmarks/peers.py --tasks 20000
     uv run python benchmarks/peers.py --backend redis
 
-On SQLite that is huey; on Valkey or Redis it is huey, dramatiq, arq and taskiq. Each one runs in an environment of its
-own, which uv makes, so its dependencies need not suit those of the others. `peers/` has how each is set up and what it
-promises. They enqueue one task at a time (those with asyncio, 100 calls at once), because they have nothing else; a
-task counts when its result is stored. Besides that, OmniQ stores three events of each, and grants no run without a
-lease.
+On SQLite that is huey; on Valkey or Redis it is huey, dramatiq, arq and taskiq; on PostgreSQL it is PgQueuer and
+procrastinate. Each one runs in an environment of its own, which uv makes, so its dependencies need not suit those of
+the others. `peers/` has how each is set up and what it promises. They enqueue in batches where they can, otherwise one
+task at a time (those with asyncio, 100 calls at once); a task counts when its result is stored, or its end where there
+are no results. Besides that, OmniQ stores three events of each, and grants no run without a lease.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ import throughput
 from server import add_options, served
 
 HERE = Path(__file__).parent
-PEERS = {"sqlite": ["huey"], "redis": ["huey", "dramatiq", "arq", "taskiq"]}
+PEERS = {
+    "sqlite": ["huey"],
+    "redis": ["huey", "dramatiq", "arq", "taskiq"],
+    "postgres": ["pgqueuer", "procrastinate"],
+}
 
 
 def measure(peer: str, store: str, count: int) -> dict[str, float] | None:
@@ -53,9 +57,7 @@ def compare(options: argparse.Namespace) -> None:
         figures = {"omniq": throughput.once(ours)}
         for number, peer in enumerate(options.peer or PEERS[options.backend], 1):
             with tempfile.TemporaryDirectory() as folder:
-                # Databases of one server, so that nobody sees the keys of another.
-                url = os.environ.get("BENCH_URL", "").removesuffix("/0")
-                store = f"{folder}/peer.db" if options.backend == "sqlite" else f"{url}/{number}"
+                store = place(options.backend, folder, number)
                 figures[peer] = measure(peer, store, options.tasks)
                 flush(options.backend, store)
         for name, figure in figures.items():
@@ -67,12 +69,32 @@ def compare(options: argparse.Namespace) -> None:
                 )
 
 
+def place(backend: str, folder: str, number: int) -> str:
+    """Return an empty database; those of one server, so that nobody sees what is another's."""
+    if backend == "sqlite":
+        return f"{folder}/peer.db"
+    url = os.environ["BENCH_URL"].rpartition("/")[0]
+    if backend == "redis":
+        return f"{url}/{number}"
+    administer(f"CREATE DATABASE peer_{number}")
+    return f"{url}/peer_{number}"
+
+
 def flush(backend: str, store: str) -> None:
     if backend == "redis":
         import redis
 
         with redis.Redis.from_url(store) as client:
             client.flushdb()
+    elif backend == "postgres":
+        administer(f"DROP DATABASE {store.rpartition('/')[2]} WITH (FORCE)")
+
+
+def administer(statement: str) -> None:
+    import psycopg
+
+    with psycopg.connect(os.environ["BENCH_URL"], autocommit=True) as connection:
+        connection.execute(statement)
 
 
 def main() -> None:
