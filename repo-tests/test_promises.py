@@ -213,11 +213,11 @@ def test_the_error_text(monkeypatch):
     with pytest.raises(ValueError, match=r"^Unsupported task queue backend: redis\n"):
         app.stats()
     app.close()
-    app = OmniQ(config=OmniQConfig(task_queue_backend=StorageBackendConfig("nats")))
-    with pytest.raises(ValueError, match=r"^Unsupported task queue backend: nats\n") as caught:
+    app = OmniQ(config=OmniQConfig(task_queue_backend=StorageBackendConfig("file")))
+    with pytest.raises(ValueError, match=r"^Unsupported task queue backend: file\n") as caught:
         app.stats()
     app.close()
-    assert "pip install 'omniq[nats]'" in str(caught.value)
+    assert "pip install omniq-file" in str(caught.value)
 
 
 @promise(SELECTION, 11, 12)

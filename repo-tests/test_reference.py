@@ -32,6 +32,7 @@ from omniq.storage.results import ResultStorage
 from omniq.storage.schedules import ScheduleStorage
 from omniq.storage.task_queue import TaskQueue
 from omniq.worker.options import WorkerHealth, WorkerReport
+from omniq_nats.options import NatsOptions
 from omniq_postgres.options import PostgresOptions
 from omniq_redis.options import RedisOptions
 from omniq_sqlite.options import SQLiteOptions
@@ -188,7 +189,8 @@ def test_roles_have_the_right_variables():
 
 
 @pytest.mark.parametrize(
-    ("backend", "options"), [("SQLite", SQLiteOptions), ("PostgreSQL", PostgresOptions), ("Redis", RedisOptions)]
+    ("backend", "options"),
+    [("SQLite", SQLiteOptions), ("PostgreSQL", PostgresOptions), ("Redis", RedisOptions), ("NATS", NatsOptions)],
 )
 def test_options_of_backends_have_the_right_default(backend, options):
     table = rows("settings.md", f"Options of the {backend} backend")

@@ -70,7 +70,7 @@ class NatsEventStorage(NatsRole, EventStorage):
         self, *, after: str | None = None, limit: int = 100, filter: EventFilter | None = None, desc: bool = False
     ) -> list[Event]:
         place = None if after is None else _place(after)
-        self.opened.check_open()
+        await self.opened.settled()
         if limit <= 0:
             return []
         if not desc:

@@ -143,10 +143,12 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
                 return new
 
     async def _last(self, ids: Sequence[str]) -> builtins.list[Message | None]:
-        return await self.opened.jetstream.last([self.shared.names.schedule(schedule_id) for schedule_id in ids])
+        await self.opened.settled()
+        return await self.shared.jetstream.last([self.shared.names.schedule(schedule_id) for schedule_id in ids])
 
     async def _all(self) -> builtins.list[Schedule]:
         store = self.opened
+        await store.settled()
         found = []
         subject = f"{store.names.prefix}.s.>"
         async with contextlib.aclosing(scan(store.jetstream, store.names.keys, subject)) as messages:

@@ -119,8 +119,7 @@ class Store(Shared):
 
     async def whole(self, call: Coroutine[Any, Any, T]) -> T:
         """Let a call that changes something end, also if its caller is cancelled; calls that follow wait for that."""
-        if self._lingering:
-            await asyncio.wait(self._lingering)
+        await self.settled()
         task = asyncio.get_running_loop().create_task(_told(call))
         self._active.add(task)
         task.add_done_callback(self._active.discard)
@@ -131,6 +130,11 @@ class Store(Shared):
                 self._lingering.add(task)
                 task.add_done_callback(self._lingered)
             raise
+
+    async def settled(self) -> None:
+        """Wait for calls that were cancelled, unless this is one of them."""
+        if self._lingering and asyncio.current_task() not in self._active:
+            await asyncio.wait(self._lingering)
 
     def _lingered(self, task: asyncio.Task[Any]) -> None:
         self._lingering.discard(task)
@@ -157,6 +161,7 @@ class Store(Shared):
 
     async def time(self, now: int | None) -> int:
         """Return the time of a call: `now`, or the servers' own."""
+        await self.settled()
         if now is not None:
             return now
         if self.clock.is_old:
@@ -173,6 +178,7 @@ class Store(Shared):
             ConnectionLostError: The servers do not answer.
         """
         self.check_usable()
+        await self.settled()
         await self._attach()
         last = await self.last_rev()
         if last > self._passed:
@@ -289,6 +295,7 @@ class Store(Shared):
     async def load(self, ids: Sequence[str]) -> list[Slot]:
         """Return what the leader has for task ids."""
         self.check_usable()
+        await self.settled()
         found = await self.jetstream.last([self.names.task(task_id) for task_id in ids])
         slots = []
         for task_id, message in zip(ids, found, strict=True):
