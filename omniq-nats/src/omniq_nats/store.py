@@ -132,8 +132,8 @@ class Store(Shared):
             raise
 
     async def settled(self) -> None:
-        """Wait for calls that were cancelled, unless this is one of them."""
-        if self._lingering and asyncio.current_task() not in self._active:
+        """Wait for calls that were cancelled, unless this is a part of one."""
+        if self._lingering and CURRENT.get() is None:
             await asyncio.wait(self._lingering)
 
     def _lingered(self, task: asyncio.Task[Any]) -> None:
