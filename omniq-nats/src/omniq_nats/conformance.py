@@ -128,6 +128,9 @@ async def _in_log(jetstream: JetStream, found: dict[str, list[str]]) -> set[str]
     """Add what the log has, and return the ids of tasks with results."""
     names = jetstream.names
     latest = {}
+    async for message in _messages(jetstream, names.log, f"{names.prefix}.s.>"):
+        if message.payload:
+            found["schedules"].append(unpack(message.payload)[0][0])
     async for message in _messages(jetstream, names.log, f"{names.prefix}.l.>"):
         if message.subject.endswith(b".h"):
             slot = load_slot(message.payload, message.rev)
@@ -150,8 +153,6 @@ async def _in_keys(jetstream: JetStream, found: dict[str, list[str]]) -> set[str
         kind = message.subject[len(names.prefix) + 1 :][:1]
         if kind == b"r":
             results.add(unpack(message.payload)[0][0])
-        elif kind == b"s":
-            found["schedules"].append(unpack(message.payload)[0][0])
         elif kind in {b"b", b"u"}:
             found["bodies" if kind == b"b" else "unique"].append(message.subject.decode())
     return results

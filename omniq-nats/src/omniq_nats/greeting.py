@@ -75,7 +75,7 @@ async def greet(store: Store) -> Capabilities:
 def stream_config(store: Store, name: str, identity: str) -> dict[str, Any]:
     """Return how a stream is to be."""
     is_log = name == store.names.log
-    letters = "lq" if is_log else "bursc"
+    letters = "lqs" if is_log else "burc"
     return {
         "name": name,
         "description": json.dumps({"omniq": "nats", "format": FORMAT, "min_writer": MIN_WRITER, "id": identity}),

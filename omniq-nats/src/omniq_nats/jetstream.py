@@ -285,7 +285,7 @@ class JetStream:
         return found
 
     def _in_log(self, subject: str) -> bool:
-        return subject[len(self.names.prefix) + 1] in "lq"
+        return subject[len(self.names.prefix) + 1] in "lqs"
 
 
 def _count(progress: Progress) -> None:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
-from omniq.models.schedule import MisfirePolicy, Schedule, ScheduleKind
 from omniq.storage.limits import check_schedule
 from omniq.storage.schedules import ScheduleStorage
-from omniq_nats.codec import body_from, body_values, mark, pack, unpack
 from omniq_nats.feed import scan
-from omniq_nats.jetstream import CONFLICT, Progress, Write
+from omniq_nats.firing import advanced, complete, dump_schedule, firing_of, load_schedule
+from omniq_nats.jetstream import CONFLICT, Message, Progress, Write
 from omniq_nats.role import NatsRole
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Sequence
 
+    from omniq.models.schedule import Schedule
     from omniq.storage.schedules import Advance
-    from omniq_nats.jetstream import Message
 
 __all__ = ["NatsScheduleStorage"]
-
-_FIELDS = [field.name for field in attrs.fields(Schedule) if field.name != "body"]
 
 
 class NatsScheduleStorage(NatsRole, ScheduleStorage):
@@ -49,7 +46,7 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         self.opened.check_open()
         if not ids:
             return []
-        return [_schedule(message) for message in await self._last(ids)]
+        return [load_schedule(message) for message in await self._last(ids)]
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> builtins.list[Schedule]:
         found = [each for each in await self._all() if after is None or each.id > after]
@@ -60,17 +57,19 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         return await self.whole(self._delete(ids))
 
     async def _delete(self, ids: Sequence[str]) -> builtins.list[bool]:
-        store, progress = self.opened, Progress()
-        answers = []
-        for schedule_id in ids:
-            was_there = False
-            while not was_there:
-                (message,) = await self._last([schedule_id])
-                if message is None:
-                    break
-                (was_there,) = await store.jetstream.delete(store.names.keys, [message.rev], progress)
-            answers.append(was_there)
-        return answers
+        progress = Progress()
+        return [await self._delete_one(schedule_id, progress) for schedule_id in ids]
+
+    async def _delete_one(self, schedule_id: str, progress: Progress) -> bool:
+        store = self.shared
+        subject = store.names.schedule(schedule_id)
+        while True:
+            message = await self._completed(schedule_id, progress)
+            if message is None or not message.payload:
+                return False
+            (rev,) = await store.jetstream.write([Write(subject, message.rev, b"", is_only=True)], progress)
+            if rev != CONFLICT:
+                return True
 
     async def due(self, limit: int = 100, *, now: int | None = None) -> builtins.list[Schedule]:
         at = await self.opened.time(now)
@@ -90,18 +89,7 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         progress = Progress()
 
         def advancing(step: Advance) -> Callable[[Schedule | None], Schedule | None]:
-            def change(old: Schedule | None) -> Schedule | None:
-                if old is None or old.version != step.expected_version:
-                    return None
-                return attrs.evolve(
-                    old,
-                    version=old.version + 1,
-                    next_run=step.next_run,
-                    last_run=old.last_run if step.last_run is None else step.last_run,
-                    runs=old.runs + step.fired,
-                )
-
-            return change
+            return lambda old: advanced(old, step)
 
         return [await self._change(step.id, advancing(step), progress) is not None for step in advances]
 
@@ -132,15 +120,23 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         """Store what becomes of a schedule, unless nothing does; return what was stored."""
         store = self.opened
         while True:
-            (message,) = await self._last([schedule_id])
-            new = change(_schedule(message))
+            message = await self._completed(schedule_id, progress)
+            new = change(load_schedule(message))
             if new is None:
                 return None
             expected = 0 if message is None else message.rev
-            write = Write(store.names.schedule(schedule_id), expected, _payload(new))
+            write = Write(store.names.schedule(schedule_id), expected, dump_schedule(new), is_only=True)
             (rev,) = await store.jetstream.write([write], progress)
             if rev != CONFLICT:
                 return new
+
+    async def _completed(self, schedule_id: str, progress: Progress) -> Message | None:
+        """Return the message of a schedule, once its last fire is complete."""
+        while True:
+            (message,) = await self._last([schedule_id])
+            if message is None or firing_of(message.payload) is None:
+                return message
+            await complete(self.shared, self.shared.names.schedule(schedule_id), message, progress)
 
     async def _last(self, ids: Sequence[str]) -> builtins.list[Message | None]:
         await self.opened.settled()
@@ -151,25 +147,9 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         await store.settled()
         found = []
         subject = f"{store.names.prefix}.s.>"
-        async with contextlib.aclosing(scan(store.jetstream, store.names.keys, subject)) as messages:
+        async with contextlib.aclosing(scan(store.jetstream, store.names.log, subject)) as messages:
             async for message in messages:
-                schedule = _schedule(message)
+                schedule = load_schedule(Message(message.rev, message.payload, 0))
                 if schedule is not None:
                     found.append(schedule)
         return found
-
-
-def _payload(schedule: Schedule) -> bytes:
-    values = [getattr(schedule, name) for name in _FIELDS]
-    data: bytes = pack((values, body_values(schedule.body), mark()))
-    return data
-
-
-def _schedule(message: Any) -> Schedule | None:
-    if message is None:
-        return None
-    values, body, _ = unpack(message.payload)
-    fields = dict(zip(_FIELDS, values, strict=True))
-    fields["kind"] = ScheduleKind(fields["kind"])
-    fields["misfire"] = MisfirePolicy(fields["misfire"])
-    return Schedule(body=body_from(body), **fields)

@@ -15,7 +15,7 @@ from omniq_nats.codec import Slot, load_slot, unpack
 from omniq_nats.failures import lost
 from omniq_nats.feed import Feed, scan
 from omniq_nats.greeting import greet
-from omniq_nats.jetstream import CONFLICT, CURRENT, JetStream, Progress, Write, millis
+from omniq_nats.jetstream import CONFLICT, CURRENT, JetStream, Message, Progress, Write, millis
 from omniq_nats.link import Link
 from omniq_nats.names import Names
 from omniq_nats.view import View
@@ -234,7 +234,7 @@ class Store(Shared):
         """Read the tasks that there are, and follow what becomes of them; once."""
         if not self.is_attached:
             began = await self.last_rev()
-            for pattern in ("l.*.h", "q.*"):
+            for pattern in ("l.*.h", "q.*", "s.*"):
                 subject = f"{self.names.prefix}.{pattern}"
                 async with contextlib.aclosing(
                     scan(self.jetstream, self.names.log, subject, is_latest=True)
@@ -281,6 +281,12 @@ class Store(Shared):
         elif message.subject[len(self.names.prefix) + 1 :].startswith(b"q."):
             queue, paused = unpack(message.payload)
             self.view.pause(queue, paused=paused)
+        elif message.subject[len(self.names.prefix) + 1 :].startswith(b"s."):
+            subject = message.subject.decode()
+            if message.payload and unpack(message.payload)[2] is not None:
+                self.view.firing[subject] = Message(message.rev, message.payload, 0)
+            else:
+                self.view.firing.pop(subject, None)
 
     # Tasks
 

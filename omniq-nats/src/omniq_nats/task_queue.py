@@ -30,6 +30,7 @@ from omniq_nats.codec import (
     pack,
     record_of,
 )
+from omniq_nats.firing import complete, fire
 from omniq_nats.jetstream import Progress, Write
 from omniq_nats.role import NatsRole
 from omniq_nats.steps import is_expired
@@ -59,11 +60,12 @@ if TYPE_CHECKING:
         Token,
     )
     from omniq.models.result import ResultRecord
+    from omniq.storage.schedules import Advance
     from omniq_nats.view import View
 
 __all__ = ["NatsTaskQueue"]
 
-_JOINABLE = frozenset({Role.RESULT_STORAGE, Role.EVENT_STORAGE})
+_JOINABLE = frozenset({Role.RESULT_STORAGE, Role.EVENT_STORAGE, Role.SCHEDULE_STORAGE})
 
 
 class NatsTaskQueue(NatsRole, TaskQueue):
@@ -93,6 +95,15 @@ class NatsTaskQueue(NatsRole, TaskQueue):
         check_specs(specs, self.capabilities)
         at = await self.opened.time(now)
         return await self._tasks.enqueue(specs, at, Progress()) if specs else []
+
+    async def fire(
+        self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
+    ) -> list[Enqueued] | None:
+        if Role.SCHEDULE_STORAGE not in self._joined:
+            return await super().fire(specs, advance, now=now)
+        check_specs(specs, self.capabilities)
+        at = await self.opened.time(now)
+        return await self.whole(fire(self._tasks, specs, advance, at, Progress()))
 
     async def cancel(self, ids: Sequence[str], *, now: int | None = None) -> list[CancelReply]:
         return await self.whole(self._cancel(ids, now=now))
@@ -439,6 +450,9 @@ class NatsTaskQueue(NatsRole, TaskQueue):
             view = await store.fresh()
             if view.unfinished:
                 await self._tasks.help(await store.time(now), progress)
+            while view.firing:
+                subject, message = view.firing.popitem()
+                await complete(store, subject, message, progress)
         return await store.time(now), Progress()
 
     async def _helped(self) -> View:

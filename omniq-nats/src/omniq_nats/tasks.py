@@ -57,6 +57,7 @@ class Tasks:
 
     def __init__(self, store: Store, joined: frozenset[Role]) -> None:
         self.store = store
+        self.joined = joined
         self.steps = Steps(joined)
 
     # Any change

@@ -29,6 +29,8 @@ from omniq_nats.codec import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from omniq_nats.jetstream import Message
+
 __all__ = ["View"]
 
 Entry = tuple[int, int, int, Slot]
@@ -43,6 +45,7 @@ class View:
         paused: The names of the queues that are paused.
         unfinished: The ids of tasks of which a step is under way that others have to complete.
         owing: The ids of tasks with outbox entries.
+        firing: The messages of schedules whose last fire is not complete, by their subjects.
         damaged: The numbers of messages that could not be decoded.
     """
 
@@ -51,6 +54,7 @@ class View:
         self.paused: set[str] = set()
         self.unfinished: set[str] = set()
         self.owing: set[str] = set()
+        self.firing: dict[str, Message] = {}
         self.damaged: set[int] = set()
         self.latest = 0
         self._ready: dict[str, list[list[Entry]]] = {}
