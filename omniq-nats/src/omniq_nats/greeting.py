@@ -21,6 +21,7 @@ __all__ = ["FORMAT", "greet", "stream_config"]
 FORMAT = 1
 MIN_WRITER = 1
 _OLDEST = (2, 9)
+_ROLLING = (2, 10)
 _ROOM = 64 * 1024
 """Bytes of a message for what is stored beside the payload: names, errors, and the protocol's own."""
 _SAMPLES = 3
@@ -43,6 +44,7 @@ async def greet(store: Store) -> Capabilities:
         raise ConfigError(f"nats-server {version} is too old: omniq-nats needs 2.9. Upgrade the server.")
     if not server.get("jetstream", True):
         raise ConfigError(f"JetStream is not enabled on the server at {store.options.where}. Start it with -js.")
+    store.jetstream.rolls_up = _numbers(version) >= _ROLLING
     identity = secrets.token_hex(16)
     told = await _stream(store, store.names.log, identity)
     await _stream(store, store.names.keys, identity)

@@ -91,12 +91,17 @@ class JetStream:
         link: The way to the servers.
         names: Of the streams.
         is_direct: Whether any server that answers has the last message of a subject: there is one replica.
+
+    Attributes:
+        rolls_up: Whether a message may take the place of older ones of its subject. Consumers of old servers then pass
+            over messages of others; there the one that was replaced is deleted by its number.
     """
 
     def __init__(self, link: Link, names: Names, *, is_direct: bool) -> None:
         self.link = link
         self.names = names
         self._is_direct = is_direct
+        self.rolls_up = True
 
     # Management
 
@@ -146,9 +151,15 @@ class JetStream:
             ConnectionLostError: Nothing was applied.
             OutcomeUnknownError: Some may have been applied.
         """
+        outcomes = await self._write(writes, progress)
+        if not self.rolls_up:
+            self._drop_replaced(writes, outcomes)
+        return outcomes
+
+    async def _write(self, writes: Sequence[Write], progress: Progress) -> list[int]:
         outcomes: list[int] = [CONFLICT] * len(writes)
         todo = list(range(len(writes)))
-        requests = [_request(write) for write in writes]
+        requests = [_request(write, rolls_up=self.rolls_up) for write in writes]
         failure: OmniQError | None = None
         clock = asyncio.get_running_loop().time
         until = clock() + _MOST_TIME
@@ -178,6 +189,12 @@ class JetStream:
             await asyncio.sleep(pause)
             todo, failure = away, None
         return outcomes
+
+    def _drop_replaced(self, writes: Sequence[Write], outcomes: Sequence[int]) -> None:
+        done = zip(writes, outcomes, strict=True)
+        old = [write.expected for write, rev in done if write.is_only and write.expected and rev != CONFLICT]
+        if old:
+            self.drop(self.names.log, old)
 
     async def _look_for(
         self, writes: Sequence[Write], unknown: Sequence[int], outcomes: list[int], progress: Progress
@@ -304,11 +321,11 @@ def _outcome(headers: bytes, payload: bytes) -> tuple[int, RefusedError | None]:
     return CONFLICT, None if refusal.code in _WRONG_SEQUENCE else refusal
 
 
-def _request(write: Write) -> Request:
+def _request(write: Write, *, rolls_up: bool) -> Request:
     headers = b""
     if write.expected is not None:
         headers = b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % write.expected
-    if write.is_only:
+    if write.is_only and rolls_up:
         headers += b"Nats-Rollup: sub\r\n"
     return write.subject, headers, write.payload
 
