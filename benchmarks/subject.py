@@ -19,6 +19,8 @@ def make_app(backend: str, folder: Path, options: Mapping[str, Any]) -> AsyncOmn
     """Make an application with all four roles on one store."""
     options = dict(options)
     url = str(folder / "bench.db") if backend == "sqlite" else os.environ.get("BENCH_URL")
+    if backend == "nats":
+        options["namespace"] = str(folder)
     if backend == "redis":
         options["key_prefix"] = str(folder)
     if backend == "postgres":

@@ -159,18 +159,13 @@ async def _in_keys(jetstream: JetStream, found: dict[str, list[str]]) -> set[str
 
 
 async def _fill(jetstream: JetStream, stream: str, last: int, messages: Sequence[Any]) -> None:
-    """Write messages under their numbers; the stream's next one is `last` + 1."""
-    filler = f"{jetstream.names.prefix}.{'q' if stream == jetstream.names.log else 'c'}"
-    filler += "" if filler.endswith(".c") else ".filler"
-    progress = Progress()
+    """Write messages; in the log under their old numbers, of which the next one is `last` + 1."""
+    names, progress = jetstream.names, Progress()
     for rev, subject, payload in messages:
-        gap = [Write(filler, None, b"")] * (rev - last - 1)
-        revs = await jetstream.write(gap, progress)
-        await jetstream.delete(stream, revs, progress)
-        (written,) = await jetstream.write(
-            [Write(f"{jetstream.names.prefix}{subject}", None, bytes.fromhex(payload))], progress
-        )
-        if written != rev:
-            msg = f"The message {rev} was written as {written}."
+        if stream == names.log:
+            gap = [Write(f"{names.prefix}.q.filler", None, b"")] * (rev - last - 1)
+            await jetstream.delete(stream, await jetstream.write(gap, progress), progress)
+        (last,) = await jetstream.write([Write(f"{names.prefix}{subject}", None, bytes.fromhex(payload))], progress)
+        if stream == names.log and last != rev:
+            msg = f"The message {rev} was written as {last}."
             raise RuntimeError(msg)
-        last = rev

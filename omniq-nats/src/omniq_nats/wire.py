@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Request", "Wire"]
 
-_SILENCE = 2.0
+_SILENCE = 1.0
 """Seconds between questions whether the server is still there."""
+_MOST_SILENCES = 2
 
 Request = tuple[str, bytes, bytes]
 """A subject, the lines of headers (each with its line end) and a payload."""
@@ -78,6 +79,7 @@ class _Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
+        self._wire.heard = True
         data = self._rest + data if self._rest else data
         at, end = 0, len(data)
         handlers = self._wire.handlers
@@ -127,7 +129,9 @@ class Wire(Client):
         self._is_over = False
         self._raw: asyncio.WriteTransport | None = None
         self._protocol: _Protocol | None = None
-        self._heard = True
+        self.heard = True
+        self._checked = 0.0
+        self._silences = 0
         self._timer: asyncio.TimerHandle | None = None
 
     async def begin(self) -> None:
@@ -152,12 +156,16 @@ class Wire(Client):
 
     def _check(self) -> None:
         """See to it that a connection that says nothing any more is noticed."""
-        if not self._heard:
+        loop = asyncio.get_running_loop()
+        # A turn that comes late says nothing: then this process was busy, and what came was not read yet.
+        is_in_time = loop.time() - self._checked < 2 * _SILENCE
+        self._silences = self._silences + 1 if is_in_time and not self.heard else 0
+        if self._silences > _MOST_SILENCES:
             self.over()
         if not self._is_over:
-            self._heard = False
+            self.heard, self._checked = False, loop.time()
             self._write(b"PING\r\n")
-            self._timer = asyncio.get_running_loop().call_later(_SILENCE, self._check)
+            self._timer = loop.call_later(_SILENCE, self._check)
 
     @property
     def server(self) -> Mapping[str, Any]:
@@ -175,8 +183,6 @@ class Wire(Client):
         word = line[:4].upper()
         if word == b"PING":
             self._write(b"PONG\r\n")
-        elif word == b"PONG":
-            self._heard = True
         elif word == b"-ERR":
             self.refusal = line[5:].decode(errors="replace").strip("' ")
             if "permissions violation" not in self.refusal.lower():
