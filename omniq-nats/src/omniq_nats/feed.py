@@ -205,10 +205,9 @@ async def scan(
         left = await consumer.start({**policy, "filter_subject": subject})
         while left:
             try:
-                async with asyncio.timeout(patience):
-                    message = await came.get()
-            except TimeoutError:
-                raise lost(jetstream.link.options.where, "messages did not come in time") from None
+                message = came.get_nowait()
+            except asyncio.QueueEmpty:
+                message = await _next(came, patience, jetstream.link.options.where)
             if message is None:
                 jetstream.link.check_open()
                 raise lost(jetstream.link.options.where, "the connection broke")
@@ -223,6 +222,14 @@ async def scan(
                 return
     finally:
         consumer.stop()
+
+
+async def _next(came: asyncio.Queue[Delivered | None], patience: float, where: str) -> Delivered | None:
+    try:
+        async with asyncio.timeout(patience):
+            return await came.get()
+    except TimeoutError:
+        raise lost(where, "messages did not come in time") from None
 
 
 class Feed:

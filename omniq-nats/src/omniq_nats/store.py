@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from omniq.errors import OmniQError, StorageError, StoreClosedError, StoreFormatError
 from omniq.storage.shared import Shared
 from omniq_nats.clock import clock_of
-from omniq_nats.codec import Slot, load_slot, unpack
+from omniq_nats.codec import SEQ, Slot, load_slot, unpack
 from omniq_nats.failures import lost
 from omniq_nats.feed import Feed, scan
 from omniq_nats.greeting import greet
@@ -82,6 +82,7 @@ class Store(Shared):
         self._feed: Feed | None = None
         self._passed = 0
         self._own: set[int] = set()
+        self._sent: dict[bytes, tuple[bytes, Slot]] = {}
         self._active: set[asyncio.Task[Any]] = set()
         self._lingering: set[asyncio.Task[Any]] = set()
         self._advanced: dict[asyncio.Future[None], int] = {}
@@ -256,6 +257,9 @@ class Store(Shared):
             return
         if rev in self._own:
             self._own.discard(rev)
+        elif (sent := self._sent.get(message.subject)) is not None and sent[0] == message.payload:
+            _stored(sent[1], rev)
+            self.view.apply(sent[1])
         else:
             self._apply(message)
         self._advance(rev)
@@ -319,7 +323,15 @@ class Store(Shared):
         self.check_usable()
         task = self.names.task
         writes = [Write(task(slot.id), slot.rev, slot.dump(), bool(slot.rev) and not slot.is_logged) for slot in slots]
-        revs = await self.jetstream.write(writes, progress)
+        sent = {write.subject.encode(): (write.payload, slot) for write, slot in zip(writes, slots, strict=True)}
+        if self.is_attached:
+            self._sent.update(sent)  # echoes may come before the answers
+        try:
+            revs = await self.jetstream.write(writes, progress)
+        finally:
+            for subject, each in sent.items():
+                if self._sent.get(subject) is each:
+                    del self._sent[subject]
         apply = self.view.apply if self.is_attached else None
         answers = []
         spare = []
@@ -327,12 +339,9 @@ class Store(Shared):
             if rev == CONFLICT:
                 answers.append(False)
                 continue
-            slot.rev = rev
+            _stored(slot, rev)
             if slot.spare:
                 spare.append(slot.spare)
-            row = slot.row
-            if row is not None and row[1] is None:
-                row[1] = rev
             if apply is not None:
                 apply(slot)
                 self.wrote(rev)
@@ -340,3 +349,10 @@ class Store(Shared):
         if spare:
             self.jetstream.drop(self.names.log, spare)
         return answers
+
+
+def _stored(slot: Slot, rev: int) -> None:
+    """Take note of the number of the message that a slot is in; the first one is the task's seq."""
+    slot.rev = rev
+    if slot.row is not None and slot.row[SEQ] is None:
+        slot.row[SEQ] = rev
