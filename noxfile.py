@@ -20,11 +20,16 @@ ONCE = {
 TARGETS = [
     nox.param("memory", "", id="memory"),
     nox.param("sqlite", "", id="sqlite"),
+    nox.param("file", "", id="file"),
+    nox.param("file-memory", "", id="file-memory"),
+    nox.param("file-s3", "", id="file-s3"),
     nox.param("lmdb", "", id="lmdb"),
     nox.param("nats", "", id="nats"),
     nox.param("postgres", "", id="postgres"),
     nox.param("redis", "valkey", id="redis-valkey"),
 ]
+SLOW = {"file-s3"}
+"""Where an operation is a request to a server that answers one at a time, so that only the shortest profile is run."""
 REPORTS = Path("reports")
 
 nox.options.default_venv_backend = "uv"
@@ -65,7 +70,8 @@ def tests(s: nox.Session) -> None:
 def conformance(s: nox.Session, backend: str, server: str) -> None:
     """Run the conformance suite on a backend, with a server of this kind, and keep its report."""
     report = REPORTS / f"{'-'.join(filter(None, [backend, server]))}.jsonl"
-    s.run("omniq-conformance", "run", "--backend", backend, "--report", str(report), *s.posargs)
+    profile = ["--profile", "smoke"] if backend in SLOW else []
+    s.run("omniq-conformance", "run", "--backend", backend, "--report", str(report), *profile, *s.posargs)
 
 
 @session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def make_app(backend: str, folder: Path, options: Mapping[str, Any]) -> AsyncOmniQ:
     """Make an application with all four roles on one store."""
     options = dict(options)
-    url = str(folder / "bench.db") if backend == "sqlite" else os.environ.get("BENCH_URL")
+    own = {"sqlite": "bench.db", "file": "bench"}
+    url = str(folder / own[backend]) if backend in own else os.environ.get("BENCH_URL")
     if backend == "nats":
         options["namespace"] = str(folder)
     if backend == "redis":
@@ -29,10 +30,13 @@ def make_app(backend: str, folder: Path, options: Mapping[str, Any]) -> AsyncOmn
     return AsyncOmniQ(config=OmniQConfig(task_queue_backend=store))
 
 
+DURABLE = {"sqlite": {"synchronous": "FULL"}, "file": {"fsync": "always"}}
+BACKEND = os.environ.get("BENCH_BACKEND", "sqlite")
+
 app = make_app(
-    os.environ.get("BENCH_BACKEND", "sqlite"),
+    BACKEND,
     Path(os.environ.get("BENCH_FOLDER", ".")),
-    {"synchronous": "FULL"} if os.environ.get("BENCH_FULL") else {},
+    DURABLE[BACKEND] if os.environ.get("BENCH_FULL") else {},
 )
 
 

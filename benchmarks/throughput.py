@@ -31,12 +31,14 @@ HERE = Path(__file__).parent
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="sqlite", choices=["sqlite", "memory", "nats", "postgres", "redis"])
+    parser.add_argument(
+        "--backend", default="sqlite", choices=["sqlite", "file", "memory", "nats", "postgres", "redis"]
+    )
     parser.add_argument("--tasks", type=int, default=50_000)
     parser.add_argument("--concurrency", type=int, default=100)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--busy", action="store_true", help="burn 1 ms of every turn of the worker's event loop")
-    parser.add_argument("--full", action="store_true", help="synchronous = FULL")
+    parser.add_argument("--full", action="store_true", help="synchronous = FULL, or fsync = always")
     parser.add_argument("--fsync-us", type=int, default=0, help="make every fsync take this many microseconds")
     parser.add_argument("--repeats", type=int, default=3)
     add_options(parser)

@@ -29,10 +29,9 @@ DOCUMENTS = {
 }
 """The documents and the SHA-256 of each as the user wrote it."""
 
-MISSING = frozenset({"file"})
+MISSING: frozenset[str] = frozenset()
 """Backends of the documents that are not there yet. When one comes, its promises have to be made to run."""
 
-NO_FILES = "the file backend is not there yet"
 INSIDE = "shows the inside of another implementation, of which nothing is promised to applications"
 
 
@@ -54,17 +53,14 @@ class Promise(NamedTuple):
     but: str = ""
 
 
-_REFUSED = "it constructs; using it is refused with the promised error, because {} not there yet"
-_NO_FILE_ROLE = _REFUSED.format("the file backend is")
-
 TABLE = (
-    Promise(SELECTION, 1, "5036a4de25", but=_NO_FILE_ROLE),
-    Promise(SELECTION, 2, "abfc80c1c4", but=_NO_FILE_ROLE),
-    Promise(SELECTION, 3, "001049dc32", but=_NO_FILE_ROLE),
-    Promise(SELECTION, 4, "81e008f0ea", but=_NO_FILE_ROLE),
-    Promise(SELECTION, 5, "0b49215811", but=_NO_FILE_ROLE),
+    Promise(SELECTION, 1, "5036a4de25"),
+    Promise(SELECTION, 2, "abfc80c1c4"),
+    Promise(SELECTION, 3, "001049dc32"),
+    Promise(SELECTION, 4, "81e008f0ea"),
+    Promise(SELECTION, 5, "0b49215811"),
     Promise(SELECTION, 6, "459d76669b"),
-    Promise(SELECTION, 7, "7bbf226f24", but=_NO_FILE_ROLE),
+    Promise(SELECTION, 7, "7bbf226f24"),
     Promise(SELECTION, 8, "ba54643e6d"),
     Promise(SELECTION, 9, "87c3affe46", but="with the port of a server that the test starts"),
     Promise(
@@ -72,16 +68,18 @@ TABLE = (
     ),
     Promise(SELECTION, 11, "10a02fa70b"),
     Promise(SELECTION, 12, "2de5f0e871"),
-    Promise(SELECTION, 13, "07399969d5", but=_NO_FILE_ROLE),
+    Promise(
+        SELECTION, 13, "07399969d5", but="it is planned, and not opened: the folder and the servers are the system's"
+    ),
     Promise(SELECTION, 14, "d8b3e1b3fe"),
     Promise(SELECTION, 15, "25e5c014d6"),
-    Promise(TRADEOFFS, 1, "2318d7eb17", f"{NO_FILES}; a diagram of its folder"),
-    Promise(TRADEOFFS, 2, "cb55361c52", but=f"{NO_FILES}; a task with these values has these fields"),
+    Promise(TRADEOFFS, 1, "2318d7eb17", but="a diagram, whose folders and links are compared with a store's"),
+    Promise(TRADEOFFS, 2, "cb55361c52", but="with the time at which the test enqueues it"),
     Promise(TRADEOFFS, 3, "b05f150cbc", INSIDE),
     Promise(TRADEOFFS, 4, "86e1a07faf"),
-    Promise(TRADEOFFS, 5, "14816b9a39", NO_FILES),
-    Promise(TRADEOFFS, 6, "7fd20504ea", f"{NO_FILES}; the second line also needs another server"),
-    Promise(TRADEOFFS, 7, "f3985c593f", NO_FILES),
+    Promise(TRADEOFFS, 5, "14816b9a39", but="what follows the command is what it prints, in part"),
+    Promise(TRADEOFFS, 6, "7fd20504ea", but="without the second command, which needs another server"),
+    Promise(TRADEOFFS, 7, "f3985c593f"),
     Promise(TRADEOFFS, 8, "f977fb2b40", "only comments, about a race that no backend here has"),
     Promise(TRADEOFFS, 9, "4e5ed1a42d", INSIDE),
     Promise(TRADEOFFS, 10, "47f0df4334", "describes a crash that no backend here suffers from"),
@@ -98,10 +96,10 @@ TABLE = (
         " says that aiosqlite comes too",
     ),
     Promise(TRADEOFFS, 17, "9a767ecfd4"),
-    Promise(TRADEOFFS, 18, "701e261735", but=f"{NO_FILES}, so only the second half"),
+    Promise(TRADEOFFS, 18, "701e261735"),
     Promise(TRADEOFFS, 19, "45d0b0f9f7"),
-    Promise(TRADEOFFS, 20, "2603163e96", but=f"{NO_FILES}, so both Settings name sqlite until omniq-file is there"),
-    Promise(TRADEOFFS, 21, "430f2a4e2f", but=_NO_FILE_ROLE),
+    Promise(TRADEOFFS, 20, "2603163e96"),
+    Promise(TRADEOFFS, 21, "430f2a4e2f"),
     Promise(TRADEOFFS, 22, "5a1bd897f5", but="it constructs, and is not opened: the folder is the system's"),
     Promise(TRADEOFFS, 23, "25f6fe2183"),
     Promise(TRADEOFFS, 24, "52820cfa33"),

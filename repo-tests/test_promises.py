@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from docblocks import blocks_of
-from promise_running import refusal, run, shell, value_of, work_with
+from promise_running import run, shell, value_of, work_with
 from promises import DOCUMENTS, MISSING, SEEDS, SELECTION, TABLE, digest, kept, promise, text
 
 from omniq import OmniQ
@@ -80,31 +80,19 @@ from omniq.models.config import Role
 
 chosen = [omniq.config.backend(role) for role in Role]
 print(json.dumps([[backend.backend_type, backend.url] for backend in chosen]))
-try:
-    omniq.stats()
-except ValueError as error:
-    print(str(error).splitlines()[0])
+print(omniq.stats(), omniq.list_schedules())
+omniq.close()
 """
-WITHOUT_FILES = (('"file"', '"sqlite"'), ('"./results"', '"results.db"'))
 
 
 @promise(SELECTION, 1, 2)
-def test_environment_variables():
+def test_environment_variables(own_folder):
     Path("block.py").write_text(text(SELECTION, 2) + LOOK, "utf-8")
-    chosen, error = shell(f"{text(SELECTION, 1)}\npython block.py").splitlines()
+    chosen, found = shell(f"{text(SELECTION, 1)}\npython block.py").splitlines()
     assert json.loads(chosen) == [list(backend[:2]) for backend in FOUR_ROLES.values()]
-    assert error == "Unsupported result storage backend: file"
-
-
-@promise(SELECTION, 1, 2)
-def test_environment_variables_with_backends_that_are_there(own_folder):
-    variables = text(SELECTION, 1)
-    for old, new in WITHOUT_FILES:
-        assert old in variables
-        variables = variables.replace(old, new)
-    Path("block.py").write_text(f"{text(SELECTION, 2)}\nprint(omniq.stats(), omniq.list_schedules())\n", "utf-8")
-    assert shell(f"{variables}\npython block.py") == "[] []\n"
-    assert {path.name for path in own_folder.glob("*.db")} == {"tasks.db", "results.db", "schedules.db"}
+    assert found == "[] []"
+    assert {path.name for path in own_folder.glob("*.db")} == {"tasks.db", "schedules.db"}
+    assert Path("results/omniq.json").exists()
 
 
 @promise(SELECTION, 3)
@@ -112,7 +100,8 @@ def test_programmatic_configuration():
     names = run(text(SELECTION, 3))
     options = {"base_dir": "./results", "serialization_format": "json"}
     assert backends(names["config"]) == {**FOUR_ROLES, "result_storage": ("file", None, options)}
-    assert refusal(names["omniq"]) == "Unsupported result storage backend: file"
+    work_with(names["omniq"])
+    assert Path("results/omniq.json").exists()
 
 
 @promise(SELECTION, 4, 5)
@@ -124,16 +113,8 @@ def test_yaml_configuration():
     assert backends(config) == {**FOUR_ROLES, "result_storage": ("file", None, options)}
     assert (config.project_name, config.default_ttl, config.log_level) == ("my_omniq_app", 3600, "INFO")
     assert names["omniq"].config == config
-    assert refusal(names["omniq"]) == "Unsupported result storage backend: file"
-
-
-@promise(SELECTION, 4, 5)
-def test_yaml_configuration_with_backends_that_are_there():
-    without_files = text(SELECTION, 4).replace('"file"', '"sqlite"').replace("serialization_format", "journal_mode")
-    without_files = without_files.replace('base_dir: "./results"', 'path: "results.db"').replace('"json"', '"WAL"')
-    Path("config.yaml").write_text(without_files, "utf-8")
-    work_with(run(text(SELECTION, 5))["omniq"])
-    assert Path("results.db").exists()
+    work_with(names["omniq"])
+    assert Path("results/omniq.json").exists()
 
 
 @promise(SELECTION, 6)
@@ -191,18 +172,17 @@ def test_postgres_options():
         work_with(OmniQ(config=OmniQConfig.single(backend)))
 
 
-@promise(SELECTION, 7, 15)
-@pytest.mark.parametrize(("number", "name"), [(7, "file")])
-def test_backends_that_are_not_there_can_be_configured_and_are_refused_when_used(number, name):
-    backend = value_of(text(SELECTION, number))
-    assert backend.backend_type == name
-    promised = text(SELECTION, 15).strip().replace("redis", name)
-    for role in Role:
-        config = OmniQConfig(
-            **{role.setting: backend, "task_queue_backend": backend if role is Role.TASK_QUEUE else None}
-        )
-        shown = f"ValueError: {refusal(OmniQ(config=config))}"
-        assert shown == promised.replace("task queue", role.value)
+@promise(SELECTION, 7)
+def test_file_options():
+    backend = value_of(text(SELECTION, 7))
+    assert backend.config == {
+        "base_dir": "./data",
+        "serialization_format": "json",
+        "fsspec_uri": None,
+        "storage_options": {},
+    }
+    work_with(OmniQ(config=OmniQConfig.single(backend)))
+    assert len(list(Path("data/completed").iterdir())) == 1
 
 
 @promise(SELECTION, 15)
@@ -230,14 +210,13 @@ def test_everything_in_one_store(number, store):
 
 @promise(SELECTION, 13)
 def test_optimized_production():
-    config = run(text(SELECTION, 13))["config"]
-    assert {key: backend[0] for key, backend in backends(config).items()} == {
+    plan = make_plan(run(text(SELECTION, 13))["config"])
+    assert {entry.role.key: entry.backend_type for entry in plan.roles} == {
         "task_queue": "sqlite",
         "result_storage": "file",
         "event_storage": "redis",
         "schedule_storage": "postgres",
     }
-    assert refusal(OmniQ(config=config)) == "Unsupported result storage backend: file"
 
 
 @promise(SELECTION, 14)

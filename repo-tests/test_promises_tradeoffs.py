@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -17,10 +18,12 @@ from pathlib import Path
 
 import pytest
 from docblocks import matches
-from promise_running import refusal, run, shell
+from promise_running import run, shell, work_with
 from promises import TABLE, TRADEOFFS, kept, promise, text
 
 from omniq import OmniQ
+from omniq.backend.file import FileBackend
+from omniq.config import Settings
 from omniq.models.config import Role, StorageBackendConfig
 from omniq.storage.factory import make_plan
 
@@ -47,31 +50,76 @@ def test_every_block_that_runs_has_a_test():
 def filled_store(path: str = "omniq.db") -> None:
     """Leave a store with two waiting tasks, one of which is due."""
     with OmniQ(path) as app:
-        app.enqueue(
-            "my_module.my_function", [1, 2], {"option": True}, eta=datetime(2025, 12, 1, 10, tzinfo=UTC), task_id="a"
-        )
-        app.enqueue(
-            "my_module.my_function", interval=timedelta(hours=1), eta=datetime(2099, 1, 1, tzinfo=UTC), task_id="b"
-        )
+        fill(app)
 
 
-@promise(TRADEOFFS, 2)
-def test_the_fields_of_a_task():
+def fill(app: OmniQ) -> None:
+    """Enqueue two tasks, one of which is due."""
+    app.enqueue(
+        "my_module.my_function", [1, 2], {"option": True}, eta=datetime(2025, 12, 1, 10, tzinfo=UTC), task_id="a"
+    )
+    app.enqueue("my_module.my_function", interval=timedelta(hours=1), eta=datetime(2099, 1, 1, tzinfo=UTC), task_id="b")
+
+
+def filled_folder(path: str = "omniq_data") -> None:
+    """Leave a store of files with a waiting task that is due."""
     promised = json.loads(text(TRADEOFFS, 2))
-    times = {name: datetime.fromisoformat(promised.pop(name)) for name in ("eta", "enqueued_at")}
-    with OmniQ() as app:
-        job = app.enqueue(
+    with OmniQ(backend=FileBackend(path)) as app:
+        app.enqueue(
             promised["func_path"],
             promised["args"],
             promised["kwargs"],
             task_id=promised["id"],
             max_retries=promised["max_retries"],
             timeout=promised["timeout"],
-            eta=times["eta"],
+            eta=datetime.fromisoformat(promised["eta"]),
         )
-        task = job.task()
-    assert {name: task[name] for name in promised} == promised
-    assert (task["eta"], task["enqueued_at"].tzinfo) == (times["eta"], UTC)
+
+
+@promise(TRADEOFFS, 1)
+def test_the_folders_and_links():
+    filled_folder()
+    drawn = set(re.findall(r"\[(\w+)<br/>", text(TRADEOFFS, 1))) | {"omniq_data"}
+    assert drawn == {"omniq_data", "tasks", "pending", "running", "completed"}
+    assert {path.name for path in Path("omniq_data").iterdir() if path.is_dir()} >= drawn - {"omniq_data"}
+    assert "task-abc123.json<br/>→ ../tasks/task-abc123.json" in text(TRADEOFFS, 1)
+    assert Path("omniq_data/pending/task-abc123.json").readlink() == Path("../tasks/task-abc123.json")
+
+
+@promise(TRADEOFFS, 2)
+def test_the_fields_of_a_task():
+    promised = json.loads(text(TRADEOFFS, 2))
+    filled_folder()
+    stored = json.loads(Path("omniq_data/tasks/task-abc123.json").read_text("utf-8"))
+    assert list(stored)[: len(promised)] == list(promised)
+    assert {name: stored[name] for name in promised} == promised | {"enqueued_at": stored["enqueued_at"]}
+    assert datetime.fromisoformat(stored["enqueued_at"]).tzinfo == UTC
+    with OmniQ(backend=FileBackend("omniq_data")) as app:
+        task = app.get_task("task-abc123")
+    times = {name: datetime.fromisoformat(stored[name]) for name in ("eta", "enqueued_at")}
+    assert {name: task[name] for name in promised} == promised | times
+
+
+@promise(TRADEOFFS, 5)
+def test_the_files_can_be_read():
+    command, _, shown = text(TRADEOFFS, 5).partition("{")
+    filled_folder()
+    stored = json.loads(shell(command))
+    assert stored.keys() >= json.loads("{" + shown).keys()
+
+
+@promise(TRADEOFFS, 6)
+def test_the_folder_can_be_copied():
+    filled_folder()
+    shell(next(line for line in text(TRADEOFFS, 6).splitlines() if line.startswith("cp ")))
+    with OmniQ(backend=FileBackend("omniq_data_backup")) as app:
+        assert [task.id for task in app.list_tasks()] == ["task-abc123"]
+
+
+@promise(TRADEOFFS, 7)
+def test_tasks_can_be_counted():
+    filled_folder()
+    assert shell(text(TRADEOFFS, 7)).split() == ["1"]
 
 
 @promise(TRADEOFFS, 4)
@@ -132,9 +180,10 @@ def test_the_store_can_be_read_with_sqlite():
 @promise(TRADEOFFS, 18)
 def test_the_store_is_binary():
     filled_store()
-    command = text(TRADEOFFS, 18).splitlines()[-1]
-    assert command.startswith("cat omniq.db ")
-    assert shell(command).startswith("SQLite format 3\0")
+    filled_folder()
+    readable, binary = (line for line in text(TRADEOFFS, 18).splitlines() if line.startswith("cat "))
+    assert json.loads(shell(readable))["id"] == "task-abc123"
+    assert shell(binary).startswith("SQLite format 3\0")
 
 
 @promise(TRADEOFFS, 19)
@@ -161,11 +210,9 @@ Destination: ./sqlite_data/
 
 @promise(TRADEOFFS, 20)
 def test_the_migration_script():
-    code = text(TRADEOFFS, 20)
-    assert code.count('backend="file"') == 1
-    Path("migrate.py").write_text(code.replace('backend="file"', 'backend="sqlite"'), "utf-8")
-    Path("file_data").mkdir()
-    filled_store("file_data/omniq.db")
+    Path("migrate.py").write_text(text(TRADEOFFS, 20), "utf-8")
+    with OmniQ(Settings(backend="file", base_dir="file_data")) as app:
+        fill(app)
     assert matches(MIGRATED, shell("python migrate.py"))
     with OmniQ("sqlite_data/omniq.db") as app:
         first, second = app.list_tasks()
@@ -174,18 +221,12 @@ def test_the_migration_script():
     assert (second.eta, second.interval) == (datetime(2099, 1, 1, tzinfo=UTC), timedelta(hours=1))
 
 
-@promise(TRADEOFFS, 20)
-def test_the_migration_script_as_printed_says_what_is_missing():
-    names = run(text(TRADEOFFS, 20))
-    with pytest.raises(ValueError, match=r"^Unsupported task queue backend: file\n"):
-        asyncio.run(names["migrate_file_to_sqlite"]())
-
-
 @promise(TRADEOFFS, 21)
 def test_settings_for_development():
     settings = run(text(TRADEOFFS, 21))["settings"]
     assert (settings.backend, settings.base_dir) == ("file", Path("./dev_data"))
-    assert refusal(OmniQ(settings)) == "Unsupported task queue backend: file"
+    work_with(OmniQ(settings))
+    assert Path("dev_data/omniq_data/omniq.json").exists()
 
 
 @promise(TRADEOFFS, 22)

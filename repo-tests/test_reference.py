@@ -32,6 +32,7 @@ from omniq.storage.results import ResultStorage
 from omniq.storage.schedules import ScheduleStorage
 from omniq.storage.task_queue import TaskQueue
 from omniq.worker.options import WorkerHealth, WorkerReport
+from omniq_file.options import FileOptions
 from omniq_nats.options import NatsOptions
 from omniq_postgres.options import PostgresOptions
 from omniq_redis.options import RedisOptions
@@ -180,7 +181,7 @@ def test_settings_have_the_right_variable_and_default():
     for name in fields(ApplicationSettings):
         default = getattr(config, name)
         shown = "" if default in (None, ()) else f"`{default}`"
-        assert rows("settings.md")[name][1:3] == [f"`{variables[name]}`", shown]
+        assert rows("settings.md", "Everything else")[name][1:3] == [f"`{variables[name]}`", shown]
 
 
 def test_roles_have_the_right_variables():
@@ -190,7 +191,13 @@ def test_roles_have_the_right_variables():
 
 @pytest.mark.parametrize(
     ("backend", "options"),
-    [("SQLite", SQLiteOptions), ("PostgreSQL", PostgresOptions), ("Redis", RedisOptions), ("NATS", NatsOptions)],
+    [
+        ("file", FileOptions),
+        ("SQLite", SQLiteOptions),
+        ("PostgreSQL", PostgresOptions),
+        ("Redis", RedisOptions),
+        ("NATS", NatsOptions),
+    ],
 )
 def test_options_of_backends_have_the_right_default(backend, options):
     table = rows("settings.md", f"Options of the {backend} backend")

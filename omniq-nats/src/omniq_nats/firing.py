@@ -109,8 +109,8 @@ async def complete(store: Store, subject: str, message: Message, progress: Progr
 
 def _firing(tasks: Tasks, specs: Sequence[TaskSpec], now: int) -> tuple[Any, ...]:
     bodies: dict[int, int] = {}
-    values = []
-    rows = []
+    values: list[tuple[Any, ...]] = []
+    rows: list[tuple[int, list[Any]]] = []
     for spec in specs:
         place = bodies.setdefault(id(spec.body), len(bodies))
         if place == len(values):

@@ -1,0 +1,1 @@
+"""OmniQ in files: a folder that people can read, or an object store."""

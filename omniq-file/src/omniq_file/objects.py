@@ -1,0 +1,381 @@
+"""A store of objects, reached through fsspec: S3, and the memory of this process.
+
+Entry n of the log is the object `log/<n>`, which is created on the condition that it does not exist. Whoever comes
+second reads what the first wrote, decides again, and tries the next number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from omniq.errors import CapabilityError, ConfigError, OutcomeUnknownError, StoreFormatError
+from omniq.models.redaction import redact_text
+from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq_file.descriptor import NAME, Descriptor
+from omniq_file.failures import is_away, mapped
+from omniq_file.framing import frame, scan
+from omniq_file.medium import ConflictError, LaggingError, Medium, Opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from omniq_file.engine import Engine
+    from omniq_file.keeper import Chore
+    from omniq_file.options import FileOptions
+
+__all__ = ["CONDITIONAL", "ObjectMedium"]
+
+CONDITIONAL = frozenset({"memory", "s3", "s3a"})
+"""Kinds of stores whose conditional writes are known to be atomic."""
+
+GRACE = 3600.0
+"""Seconds that entries are kept after a checkpoint has made them needless."""
+_TRUST = GRACE / 4
+"""Seconds after which what was not there may have been removed, and not be still to come."""
+_MANY = 64
+_TRIES = 6
+_SKEW_MS = 1500
+_TIMEOUTS = {"connect_timeout": 5, "read_timeout": 20}
+_KEPT = 8
+_creating = threading.Lock()
+_making = threading.Lock()
+_made: dict[str, _Client] = {}
+
+
+class ObjectMedium(Medium):
+    """Objects under one prefix.
+
+    Args:
+        options: Where, and how to get there.
+    """
+
+    has_one_clock = False
+
+    def __init__(self, options: FileOptions) -> None:
+        self._options = options
+        self._uri = options.fsspec_uri or ""
+        self._protocol = self._uri.partition(":")[0].lower()
+        self._client: _Client
+        self._fs: Any = None
+        self._root = ""
+        self._skew = 0
+        self._contact = 0.0
+        self.position = 1
+
+    @property
+    def shown(self) -> str:
+        return redact_text(self._uri)
+
+    @property
+    def patience(self) -> float:
+        return self._options.poll_interval
+
+    def time(self) -> int:
+        return time.time_ns() // 1_000_000 + self._skew
+
+    # Opening and closing
+
+    def open(self) -> Opened:
+        if self._protocol not in CONDITIONAL:
+            raise CapabilityError(
+                f"{self.shown}: of {self._protocol} stores nobody has proved that two writers cannot both create one "
+                f"object, so tasks could run twice. Use one of {', '.join(sorted(CONDITIONAL))}, a local folder, or "
+                "a server backend."
+            )
+        self._client = _client(self._protocol, self._options.storage_options)
+        self._fs = self._client.fs
+        self._root = str(self._fs._strip_protocol(self._uri)).rstrip("/")  # noqa: SLF001 - fsspec has no other
+        try:
+            descriptor = self._descriptor()
+        except BaseException as error:
+            found = mapped(error, f"Opening {self.shown}")
+            if found is error:
+                raise
+            raise found from error
+        descriptor.check(self._options.serialization_format, self.shown)
+        if self._protocol != "memory":
+            if self._client.skew is None:
+                self._client.skew = self._measured_skew()
+            self._skew = self._client.skew
+        return Opened(capabilities=self._capabilities(descriptor), serialization_format=descriptor.serialization_format)
+
+    def _descriptor(self) -> Descriptor:
+        """Read the description of the store, or make a new store; and see whether conditions are minded."""
+        path = self._path(NAME)
+        data = self._get(path)
+        if data is None:
+            made = Descriptor.make(self._options.serialization_format).dump()
+            try:
+                self._create(path, made)
+                data = made
+            except FileExistsError:
+                data = self._get(path) or b""
+        place = self._uri.split("/")[2]
+        if place not in self._client.conditional:
+            try:
+                self._create(path, data)
+            except FileExistsError:
+                self._client.conditional.add(place)
+            else:
+                raise CapabilityError(
+                    f"{self.shown}: the store overwrites objects although `If-None-Match: *` forbids it, so two "
+                    "workers could claim one task. Use a store that has conditional writes (AWS S3, MinIO, Ceph, R2 "
+                    "... in new versions), a local folder, or a server backend."
+                )
+        return Descriptor.read(data, f"{self.shown}/{NAME}")
+
+    def _measured_skew(self) -> int:
+        """Return by how much the store's clock is ahead, if that is more than a request may take."""
+        bucket, _, key = self._path(NAME).partition("/")
+        from email.utils import parsedate_to_datetime
+
+        before = time.time_ns() // 1_000_000
+        head = self._fs.call_s3("head_object", Bucket=bucket, Key=key)
+        after = time.time_ns() // 1_000_000
+        date = head.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if date is None:
+            return 0
+        skew = int(parsedate_to_datetime(date).timestamp() * 1000) + 500 - (before + after) // 2
+        return skew if abs(skew) > _SKEW_MS else 0
+
+    def _capabilities(self, descriptor: Descriptor) -> Capabilities:
+        domain = f"file:{descriptor.id}"
+        version = f"{self._protocol} objects, format {descriptor.format}, {descriptor.serialization_format}"
+        if self._protocol == "memory":
+            return Capabilities(
+                durability=Durability.NONE, scope=Scope.PROCESS, transaction_domain=domain, server_version=version
+            )
+        return Capabilities(
+            durability=Durability.REPLICATED,
+            scope=Scope.CLUSTER,
+            push=False,
+            transaction_domain=domain,
+            max_wait_ms=int(self._options.poll_interval * 1000) + 500,
+            clock_error_ms=_SKEW_MS,
+            server_version=version,
+        )
+
+    def close(self) -> None:
+        self._fs = None  # it may serve other stores; see `_Client`
+
+    def chores(self, engine: Engine) -> list[Chore]:
+        from omniq_file.object_chores import ObjectCompacting
+
+        return [ObjectCompacting(engine, self)]
+
+    # The log
+
+    def exclusive(self) -> contextlib.AbstractContextManager[bool]:
+        return contextlib.nullcontext(enter_result=False)
+
+    def restore(self) -> Iterator[bytes]:
+        found = self.numbers("checkpoints")
+        self._touch()
+        if found:
+            data = self._get(self._path(f"checkpoints/{found[-1]:020d}"))
+            if data is None:
+                raise LaggingError
+            scanned = scan(data)
+            if scanned.size != len(data) or not scanned.payloads or scanned.payloads[-1]:
+                raise StoreFormatError(f"{self.shown}: the checkpoint {found[-1]} is damaged. Restore a backup.")
+            yield from scanned.payloads[:-1]
+        self.position = found[-1] if found else 1
+
+    def read(self, *, exclusive: bool) -> list[bytes]:
+        del exclusive
+        found: list[bytes] = []
+        step = 1
+        while True:
+            self._check_lag()
+            numbers = range(self.position, self.position + step)
+            paths = [self._entry(number) for number in numbers]
+            page = [self._get(paths[0])] if step == 1 else self._get_many(paths)
+            there = page[: page.index(None)] if None in page else page
+            found += [data for data in there if data is not None]
+            self.position += len(there)
+            self._touch()
+            if len(there) < step:
+                return found
+            step = min(2 * step, _MANY)
+
+    def append(self, payload: bytes) -> None:
+        path = self._entry(self.position)
+        before = self._contact
+        for attempt in range(_TRIES):
+            try:
+                self._create(path, payload)
+                break
+            except FileExistsError:
+                if self._get(path) == payload:
+                    break  # the first of several tries had come through
+                raise ConflictError from None
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                if attempt == _TRIES - 1:
+                    raise OutcomeUnknownError(
+                        f"Writing to {self.shown} failed: {type(error).__name__}: {error}. It is unknown whether the "
+                        "entry came through."
+                    ) from error
+                time.sleep(0.05 * 2**attempt)
+        self.position += 1
+        if _now() - before > _TRUST and self.numbers("checkpoints")[-1:] >= [self.position]:
+            raise OutcomeUnknownError(
+                f"{self.shown}: writing took so long that others may have gone on without it. Ask again."
+            )
+        self._touch()
+
+    def _check_lag(self) -> None:
+        """See whether entries were removed, if that is possible."""
+        if _now() - self._contact > _TRUST and self.numbers("checkpoints")[-1:] > [self.position]:
+            raise LaggingError
+
+    def _touch(self) -> None:
+        self._contact = _now()
+
+    def numbers(self, folder: str) -> list[int]:
+        """Return the numbers that objects are called, in order."""
+        try:
+            names = self._fs.ls(self._path(folder), detail=False, refresh=True)
+        except FileNotFoundError:
+            return []
+        stems = (name.rpartition("/")[2] for name in names)
+        return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdecimal())
+
+    # Checkpoints
+
+    def write_checkpoint(self, number: int, pages: Iterable[bytes]) -> None:
+        """Write the state before an entry."""
+        data = b"".join([*map(frame, pages), frame(b"")])
+        with contextlib.suppress(FileExistsError):  # somebody else wrote the same
+            self._create(self._path(f"checkpoints/{number:020d}"), data)
+
+    def remove_needless(self) -> int:
+        """Remove what a checkpoint made needless that is older than the grace, and return how many objects."""
+        dates = {
+            int(info["name"].rpartition("/")[2]): self._written(info)
+            for info in self._fs.ls(self._path("checkpoints"), detail=True, refresh=True)
+        }
+        newest = dates[max(dates)]
+        old = [number for number, at in dates.items() if at <= newest - GRACE]
+        if not old:
+            return 0
+        needless = [self._entry(each) for each in self.numbers("log") if each < max(old)]
+        needless += [self._path(f"checkpoints/{each:020d}") for each in dates if each < max(old)]
+        if needless:
+            self._fs.rm(needless)
+        return len(needless)
+
+    def _written(self, info: dict[str, Any]) -> float:
+        at = info.get("LastModified", info.get("created", 0.0))
+        return float(at.timestamp() if hasattr(at, "timestamp") else at)
+
+    # Blobs
+
+    def write_blobs(self, blobs: Sequence[tuple[str, bytes]]) -> None:
+        try:
+            self._fs.pipe({self._blob(name): data for name, data in blobs})
+        except Exception as error:
+            self.remove_blobs(name for name, _ in blobs)
+            found = mapped(error, f"Writing to {self.shown}")
+            if found is error:
+                raise
+            raise found from error
+
+    def read_blobs(self, names: Sequence[str]) -> list[bytes | None]:
+        return self._get_many([self._blob(name) for name in names])
+
+    def remove_blobs(self, names: Iterable[str]) -> None:
+        found = [self._blob(name) for name in names]
+        if found and self._fs is not None:
+            with contextlib.suppress(Exception):  # what stays is litter
+                self._fs.rm(found)
+
+    def _blob(self, name: str) -> str:
+        if not (name.isascii() and name.isalnum()):
+            raise StoreFormatError(f"{name!r} is not the name of a blob.")
+        return self._path(f"blobs/{name[:2]}/{name}")
+
+    # Objects
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _entry(self, number: int) -> str:
+        return self._path(f"log/{number:020d}")
+
+    def _create(self, path: str, data: bytes) -> None:
+        """Create an object.
+
+        Raises:
+            FileExistsError: It is there.
+        """
+        if self._protocol == "memory":
+            with _creating:  # fsspec looks first and writes then
+                self._fs.pipe_file(path, data, mode="create")
+        else:
+            self._fs.pipe_file(path, data, mode="create", chunksize=2**32)
+
+    def _get(self, path: str) -> bytes | None:
+        options = {} if self._protocol == "memory" else {"max_concurrency": 1}
+        try:
+            data: bytes = self._fs.cat_file(path, **options)
+        except FileNotFoundError:
+            return None
+        return data
+
+    def _get_many(self, paths: Sequence[str]) -> list[bytes | None]:
+        found = self._fs.cat(list(paths), on_error="return")
+        for error in found.values():
+            if isinstance(error, Exception) and not isinstance(error, FileNotFoundError):
+                raise mapped(error, f"Reading {self.shown}")
+        contents = (found.get(path) for path in paths)
+        return [data if isinstance(data, bytes) else None for data in contents]
+
+
+def _now() -> float:
+    """Return seconds that go on while the system sleeps, where it can tell them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@attrs.define
+class _Client:
+    """What reaches the objects. It is kept, because making one takes long, and it serves every thread.
+
+    Attributes:
+        fs: As fsspec has it.
+        conditional: Buckets in which conditions are minded.
+        skew: By how many milliseconds the store's clock is ahead; None as long as nobody looked.
+    """
+
+    fs: Any
+    conditional: set[str] = attrs.field(factory=set)
+    skew: int | None = None
+
+
+def _client(protocol: str, options: dict[str, Any]) -> _Client:
+    import fsspec
+
+    if protocol == "memory":
+        return _Client(fsspec.filesystem("memory"))
+    given = {**options, "config_kwargs": {**_TIMEOUTS, **(options.get("config_kwargs") or {})}}
+    key = json.dumps([os.getpid(), protocol, given], sort_keys=True, default=repr)
+    with _making:
+        if key not in _made:
+            while len(_made) >= _KEPT:
+                del _made[next(iter(_made))]
+            try:
+                fs = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **given)
+            except ImportError as error:
+                raise ConfigError(
+                    f"fsspec_uri: {protocol} needs another package: pip install 'omniq-file[s3]'"
+                ) from error
+            _made[key] = _Client(fs)
+        return _made[key]
