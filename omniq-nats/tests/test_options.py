@@ -40,7 +40,7 @@ def test_what_is_left_out_has_its_default():
         ("redis://h", {}, "does not start with nats://"),
         ("nats://h/queue", {}, "it has more than servers"),
         ("nats://a:1@h,nats://b:2@i", {}, "different logins"),
-        ("nats://h", {"namspace": "x"}, "namespace"),
+        ("nats://h", {"replica": 3}, "replicas"),
         ("nats://h", {"replicas": 0}, "replicas"),
         ("nats://h", {"storage": "disk"}, "storage"),
         ("nats://h", {"partitions": 4}, "partitions: 4 is not supported"),
