@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 _GRACE = 2.0
 """Seconds for calls that are under way to end when the store is closed."""
+_MEASURE = 1.0
 _LOOK = 0.1
 """Seconds for the feed to give what the server has, before it is looked for."""
 
@@ -166,8 +167,9 @@ class Store(Shared):
         if now is not None:
             return now
         if self.clock.is_old:
-            with contextlib.suppress(OmniQError):
-                await self.measure()
+            with contextlib.suppress(OmniQError, TimeoutError):
+                async with asyncio.timeout(_MEASURE):
+                    await self.measure()
         return self.now()
 
     # The view

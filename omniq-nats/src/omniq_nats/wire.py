@@ -147,7 +147,7 @@ class Wire(Client):
         self._protocol = _Protocol(self)
         raw.set_protocol(self._protocol)
         raw.resume_reading()
-        if raw.is_closing():
+        if raw.is_closing() or streams._io_reader._eof:  # noqa: SLF001 - as above
             self.over()
         self._subscribe(f"{self._prefix}.*", self._answer)
         self._check()
