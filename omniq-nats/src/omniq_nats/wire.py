@@ -207,7 +207,7 @@ class Wire(Client):
             else:
                 out.append(b"PUB %b %b.%b %d\r\n%b\r\n" % (subject.encode(), prefix, name, len(payload), payload))
         self._tokens = token
-        if not requests:
+        if not requests or self._is_over:
             batch.end()
         self._write(b"".join(out))
         return batch
