@@ -24,6 +24,7 @@ TARGETS = [
     nox.param("file-memory", "", id="file-memory"),
     nox.param("file-s3", "", id="file-s3"),
     nox.param("lmdb", "", id="lmdb"),
+    nox.param("nats", "", id="nats"),
     nox.param("postgres", "", id="postgres"),
     nox.param("redis", "valkey", id="redis-valkey"),
 ]

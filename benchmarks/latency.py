@@ -51,7 +51,9 @@ async def measure(options: argparse.Namespace) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="sqlite", choices=["sqlite", "file", "memory", "postgres", "redis"])
+    parser.add_argument(
+        "--backend", default="sqlite", choices=["sqlite", "file", "memory", "nats", "postgres", "redis"]
+    )
     parser.add_argument("--tasks", type=int, default=200)
     parser.add_argument("--separate", action="store_true")
     add_options(parser)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-KINDS = {"postgres": ("postgres",), "redis": ("valkey", "redis")}
+KINDS = {"nats": ("nats",), "postgres": ("postgres",), "redis": ("valkey", "redis")}
 """The kinds of servers that each backend can work with, the usual one first."""
 
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
@@ -37,7 +37,7 @@ def served(options: argparse.Namespace) -> Iterator[None]:
     from omniq_conformance import servers
 
     kind = options.server or kinds[0]
-    settings = SETTINGS if kind == "postgres" else append_only(options.aof)
+    settings = {} if kind == "nats" else SETTINGS if kind == "postgres" else append_only(options.aof)
     with servers.start(kind, **settings) as server:
         os.environ["BENCH_URL"] = server.url
         print(server.version, *(f"{name}={value}" for name, value in settings.items()))

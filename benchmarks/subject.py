@@ -20,6 +20,8 @@ def make_app(backend: str, folder: Path, options: Mapping[str, Any]) -> AsyncOmn
     options = dict(options)
     own = {"sqlite": "bench.db", "file": "bench"}
     url = str(folder / own[backend]) if backend in own else os.environ.get("BENCH_URL")
+    if backend == "nats":
+        options["namespace"] = str(folder)
     if backend == "redis":
         options["key_prefix"] = str(folder)
     if backend == "postgres":

@@ -31,7 +31,9 @@ HERE = Path(__file__).parent
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="sqlite", choices=["sqlite", "file", "memory", "postgres", "redis"])
+    parser.add_argument(
+        "--backend", default="sqlite", choices=["sqlite", "file", "memory", "nats", "postgres", "redis"]
+    )
     parser.add_argument("--tasks", type=int, default=50_000)
     parser.add_argument("--concurrency", type=int, default=100)
     parser.add_argument("--processes", type=int, default=1)

@@ -29,7 +29,7 @@ DOCUMENTS = {
 }
 """The documents and the SHA-256 of each as the user wrote it."""
 
-MISSING = frozenset({"nats"})
+MISSING: frozenset[str] = frozenset()
 """Backends of the documents that are not there yet. When one comes, its promises have to be made to run."""
 
 INSIDE = "shows the inside of another implementation, of which nothing is promised to applications"

@@ -33,6 +33,7 @@ from omniq.storage.schedules import ScheduleStorage
 from omniq.storage.task_queue import TaskQueue
 from omniq.worker.options import WorkerHealth, WorkerReport
 from omniq_file.options import FileOptions
+from omniq_nats.options import NatsOptions
 from omniq_postgres.options import PostgresOptions
 from omniq_redis.options import RedisOptions
 from omniq_sqlite.options import SQLiteOptions
@@ -190,7 +191,13 @@ def test_roles_have_the_right_variables():
 
 @pytest.mark.parametrize(
     ("backend", "options"),
-    [("file", FileOptions), ("SQLite", SQLiteOptions), ("PostgreSQL", PostgresOptions), ("Redis", RedisOptions)],
+    [
+        ("file", FileOptions),
+        ("SQLite", SQLiteOptions),
+        ("PostgreSQL", PostgresOptions),
+        ("Redis", RedisOptions),
+        ("NATS", NatsOptions),
+    ],
 )
 def test_options_of_backends_have_the_right_default(backend, options):
     table = rows("settings.md", f"Options of the {backend} backend")

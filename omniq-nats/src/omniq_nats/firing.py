@@ -1,0 +1,119 @@
+"""Schedules as they are written, and fires: a schedule's message says what is to be enqueued until it is there.
+
+A fire is one compare-and-set on the schedule, which advances it and names the tasks. Whoever sees such a message, the
+one who wrote it first of all, enqueues them and writes the schedule again without them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from omniq.models.config import Role
+from omniq.models.record import TaskSpec
+from omniq.models.schedule import MisfirePolicy, Schedule, ScheduleKind
+from omniq_nats.codec import body_from, body_values, mark, pack, unpack
+from omniq_nats.jetstream import CONFLICT, Write
+from omniq_nats.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omniq.models.record import Enqueued
+    from omniq.storage.schedules import Advance
+    from omniq_nats.jetstream import Message, Progress
+    from omniq_nats.store import Store
+
+__all__ = ["advanced", "complete", "dump_schedule", "fire", "firing_of", "load_schedule"]
+
+_FIELDS = [field.name for field in attrs.fields(Schedule) if field.name != "body"]
+_SPEC_FIELDS = [field.name for field in attrs.fields(TaskSpec) if field.name != "body"]
+
+
+def dump_schedule(schedule: Schedule, firing: Sequence[Any] | None = None) -> bytes:
+    """Return the message of a schedule, with what is to be enqueued."""
+    values = [getattr(schedule, name) for name in _FIELDS]
+    data: bytes = pack((values, body_values(schedule.body), firing, mark()))
+    return data
+
+
+def load_schedule(message: Message | None) -> Schedule | None:
+    """Read a schedule; None also for one that was deleted."""
+    if message is None or not message.payload:
+        return None
+    values, body, _, _ = unpack(message.payload)
+    fields = dict(zip(_FIELDS, values, strict=True))
+    fields["kind"] = ScheduleKind(fields["kind"])
+    fields["misfire"] = MisfirePolicy(fields["misfire"])
+    return Schedule(body=body_from(body), **fields)
+
+
+def firing_of(payload: bytes) -> Sequence[Any] | None:
+    """Return what a schedule's message says that is to be enqueued."""
+    return unpack(payload)[2] if payload else None
+
+
+def advanced(old: Schedule | None, step: Advance) -> Schedule | None:
+    """Return a schedule after its fire times were handled; None if its version is another one."""
+    if old is None or old.version != step.expected_version:
+        return None
+    return attrs.evolve(
+        old,
+        version=old.version + 1,
+        next_run=step.next_run,
+        last_run=old.last_run if step.last_run is None else step.last_run,
+        runs=old.runs + step.fired,
+    )
+
+
+async def fire(
+    tasks: Tasks, specs: Sequence[TaskSpec], step: Advance, now: int, progress: Progress
+) -> list[Enqueued] | None:
+    """Advance a schedule and enqueue its tasks; None if its version is another one."""
+    store = tasks.store
+    subject = store.names.schedule(step.id)
+    while True:
+        (message,) = await store.jetstream.last([subject])
+        if message is not None and firing_of(message.payload) is not None:
+            await complete(store, subject, message, progress)
+            continue
+        new = advanced(load_schedule(message), step)
+        if new is None or message is None:
+            return None
+        if not specs:
+            write = Write(subject, message.rev, dump_schedule(new), is_only=True)
+        else:
+            write = Write(subject, message.rev, dump_schedule(new, _firing(tasks, specs, now)), is_only=True)
+        (rev,) = await store.jetstream.write([write], progress)
+        if rev == CONFLICT:
+            continue
+        answers = await tasks.enqueue(specs, now, progress)
+        if specs:
+            await store.jetstream.write([Write(subject, rev, dump_schedule(new), is_only=True)], progress)
+        return answers
+
+
+async def complete(store: Store, subject: str, message: Message, progress: Progress) -> None:
+    """Enqueue what a schedule's message names, and write the schedule without it."""
+    firing = firing_of(message.payload)
+    schedule = load_schedule(message)
+    if firing is None or schedule is None:
+        return
+    now, roles, bodies, rows = firing
+    known = [body_from(values) for values in bodies]
+    specs = [TaskSpec(body=known[place], **dict(zip(_SPEC_FIELDS, values, strict=True))) for place, values in rows]
+    await Tasks(store, frozenset(map(Role, roles))).enqueue(specs, now, progress)
+    await store.jetstream.write([Write(subject, message.rev, dump_schedule(schedule), is_only=True)], progress)
+
+
+def _firing(tasks: Tasks, specs: Sequence[TaskSpec], now: int) -> tuple[Any, ...]:
+    bodies: dict[int, int] = {}
+    values: list[tuple[Any, ...]] = []
+    rows: list[tuple[int, list[Any]]] = []
+    for spec in specs:
+        place = bodies.setdefault(id(spec.body), len(bodies))
+        if place == len(values):
+            values.append(body_values(spec.body))
+        rows.append((place, [getattr(spec, name) for name in _SPEC_FIELDS]))
+    return now, [role.value for role in tasks.joined], values, rows
