@@ -22,14 +22,17 @@ TARGETS = [
     nox.param("sqlite", "", id="sqlite"),
     nox.param("file", "", id="file"),
     nox.param("file-memory", "", id="file-memory"),
-    nox.param("file-s3", "", id="file-s3"),
     nox.param("lmdb", "", id="lmdb"),
     nox.param("nats", "", id="nats"),
     nox.param("postgres", "", id="postgres"),
     nox.param("redis", "valkey", id="redis-valkey"),
 ]
-SLOW = {"file-s3"}
-"""Where an operation is a request to a server that answers one at a time, so that only the shortest profile is run."""
+NIGHTLY = [
+    nox.param("file-s3", "smoke", id="file-s3"),  # every operation is a request to a server that answers one at a time
+    nox.param("omniq_redis.conformance:ValkeyClusterHarness", "pr", id="valkey-cluster"),
+    nox.param("omniq_redis.conformance:RedisHarness", "pr", id="redis"),  # Debian's server
+]
+"""What takes long, or needs servers that come in no wheel; not among the default sessions."""
 REPORTS = Path("reports")
 
 nox.options.default_venv_backend = "uv"
@@ -70,8 +73,15 @@ def tests(s: nox.Session) -> None:
 def conformance(s: nox.Session, backend: str, server: str) -> None:
     """Run the conformance suite on a backend, with a server of this kind, and keep its report."""
     report = REPORTS / f"{'-'.join(filter(None, [backend, server]))}.jsonl"
-    profile = ["--profile", "smoke"] if backend in SLOW else []
-    s.run("omniq-conformance", "run", "--backend", backend, "--report", str(report), *profile, *s.posargs)
+    s.run("omniq-conformance", "run", "--backend", backend, "--report", str(report), *s.posargs)
+
+
+@session(default=False, uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
+@nox.parametrize(["backend", "profile"], NIGHTLY)
+def nightly(s: nox.Session, backend: str, profile: str) -> None:
+    """Run the conformance suite where that takes long, or needs a server that has to be installed."""
+    report = REPORTS / f"{backend.rpartition(':')[2]}.jsonl"
+    s.run("omniq-conformance", "run", "--backend", backend, "--profile", profile, "--report", str(report), *s.posargs)
 
 
 @session(uv_groups=["test"], uv_all_packages=True, uv_sync_locked=False)
