@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omniq.models.record import Completion, Failure, Release
 from omniq_conformance.cases.specimens import claim, spec, start
-from omniq_conformance.cases.timing import allowed, in_time, measured
+from omniq_conformance.cases.timing import LateError, allowed, in_time, measured
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
 
@@ -145,7 +145,9 @@ async def waits_end(trial: Trial) -> None:
             await asyncio.sleep(0.005)
         assert (await waiting)[1] == {}
         in_time(started + 0.1, allowed(queue), "waits had ended by their timeout")
-        assert turns > 3  # noqa: PLR2004 - the loop went round
+        if turns <= 3:  # noqa: PLR2004 - the loop went round some times, if the machine let it
+            msg = f"The event loop turned {turns} times in the 0.1 s of the waits."
+            raise LateError(msg)
 
 
 @case("OQ-Q-1004")

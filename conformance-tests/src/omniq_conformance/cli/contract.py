@@ -41,6 +41,7 @@ _OF_FAMILY: Mapping[int, Sequence[str]] = {
     12: (_DIFFERENCES,),
     13: (_GENERAL, "4. Invariants: I1, I8, I10", "10. Proof obligations of the suite: 6"),
     14: ("4. Invariants: I12, I14",),
+    15: (),
 }
 
 
