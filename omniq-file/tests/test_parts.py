@@ -14,7 +14,6 @@ from omniq.models.record import TaskBody, TaskRecord
 from omniq.models.result import ResultRecord
 from omniq.models.status import TaskStatus
 from omniq.storage.backend import BackendConfig
-from omniq_file.filesystem import network_filesystem
 from omniq_file.formats import make_format
 from omniq_file.framing import frame, salvage, scan
 from omniq_file.machine.stored import StoredBody, StoredResult, copy_task, fields_of, fields_of_task
@@ -171,12 +170,6 @@ def test_what_makes_no_sense_is_refused(options, match):
 def test_secrets_are_not_shown():
     options = read("s3://bucket", storage_options={"secret": "hidden"}, signing_key="hidden" * 3)
     assert "hidden" not in repr(options)
-
-
-def test_network_file_systems_are_found(tmp_path):
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"a / ext4 rw\nserver:/x {tmp_path} nfs4 rw\n")
-    assert network_filesystem(tmp_path / "store", mounts) == "nfs4"
 
 
 def test_local_stores_do_without_fsspec(tmp_path):

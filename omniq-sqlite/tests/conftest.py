@@ -1,41 +1,22 @@
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-
+import four_roles
 import pytest
 
-from omniq.models.config import Role
 from omniq.storage.backend import BackendConfig
 from omniq_sqlite import plugin
 
 
-class Roles:
-    """The four roles of one configuration, as the factory opens them."""
-
-    def __init__(self, path, **options):
-        config = BackendConfig(backend_type="sqlite", url=str(path), options=options)
-        self.queue = plugin.omniq_create_task_queue(config)
-        self.results = plugin.omniq_create_result_storage(config)
-        self.events = plugin.omniq_create_event_storage(config)
-        self.schedules = plugin.omniq_create_schedule_storage(config)
-
-    @property
-    def all(self):
-        return (self.queue, self.results, self.events, self.schedules)
+def configured(path, options):
+    return BackendConfig(backend_type="sqlite", url=str(path), options=options)
 
 
-@asynccontextmanager
-async def opened(path, *, joined=True, **options):
-    roles = Roles(path, **options)
-    for role in roles.all:
-        await role.open()
-    if joined:
-        roles.queue.join(frozenset(Role) - {Role.TASK_QUEUE})
-    try:
-        yield roles
-    finally:
-        for role in reversed(roles.all):
-            await role.close()
+def made(path, **options):
+    return four_roles.Roles(plugin, configured(path, options))
+
+
+def opened(path, *, joined=True, **options):
+    return four_roles.opened(plugin, configured(path, options), joined=joined)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import four_roles
 import pytest
 
 from omniq.errors import ConfigError, ConnectionLostError, StorageError, StoreClosedError, StoreFormatError
@@ -19,7 +20,6 @@ from omniq.models.status import TaskStatus
 from omniq.storage.backend import BackendConfig
 from omniq.storage.capabilities import Durability, Scope
 from omniq_sqlite import plugin
-from omniq_sqlite.filesystem import network_filesystem
 from omniq_sqlite.options import SQLiteOptions
 from omniq_sqlite.rows import LARGE
 from omniq_sqlite.schema import FORMAT
@@ -174,13 +174,6 @@ async def test_durability_is_declared_as_configured(tmp_path, open_roles, option
         assert [grant.id for grant in await roles.queue.claim(["default"], 1, "w", LEASE, "c")] == ["t"]
 
 
-def test_network_file_systems_are_recognised(tmp_path):
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {tmp_path} nfs4 rw 0 0\n")
-    assert network_filesystem(tmp_path / "sub", mounts) == "nfs4"
-    assert network_filesystem(Path("/"), mounts) is None
-
-
 async def test_a_network_file_system_is_refused_unless_allowed(tmp_path, open_roles, monkeypatch):
     monkeypatch.setattr("omniq_sqlite.connection.network_filesystem", lambda path: "nfs4")
     with pytest.raises(StorageError, match="allow_network_fs"):
@@ -264,9 +257,12 @@ async def test_the_log_is_checkpointed(tmp_path, open_roles, monkeypatch):
         assert (tmp_path / "external.db-wal").stat().st_size > 1_000_000
 
 
+HELPERS = [str(Path(module).parent) for module in (__file__, four_roles.__file__)]
+"""What children import from."""
+
 CHILD = """
 import asyncio, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from conftest import opened
 from omniq.models.record import Completion, TaskBody, TaskSpec
 
@@ -279,7 +275,7 @@ asyncio.run(main())
 
 
 def child(path, body, **kwargs):
-    code = CHILD.format(tests=str(Path(__file__).parent), path=str(path), body=body.replace("\n", "\n        "))
+    code = CHILD.format(tests=HELPERS, path=str(path), body=body.replace("\n", "\n        "))
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, **kwargs)
 
 
@@ -363,11 +359,11 @@ async def test_two_processes_create_the_store_at_once(tmp_path, open_roles):
 
 LEFT_OPEN = """
 import asyncio, sys
-sys.path.insert(0, {tests!r})
-from conftest import Roles
+sys.path[:0] = {tests!r}
+from conftest import made
 
 async def main():
-    roles = Roles({path!r})
+    roles = made({path!r})
     for role in roles.all:
         await role.open()
     print(await roles.queue.count())
@@ -379,7 +375,7 @@ kept = {run}
 
 @pytest.mark.parametrize("run", ["asyncio.new_event_loop().run_until_complete(main())", "asyncio.run(main())"])
 def test_a_program_ends_though_nobody_closed_the_store(tmp_path, run):
-    code = LEFT_OPEN.format(tests=str(Path(__file__).parent), path=str(tmp_path / "omniq.db"), run=run)
+    code = LEFT_OPEN.format(tests=HELPERS, path=str(tmp_path / "omniq.db"), run=run)
     done = subprocess.run(
         [sys.executable, "-W", "ignore::ResourceWarning", "-c", code], check=False, capture_output=True, timeout=20
     )
@@ -388,7 +384,7 @@ def test_a_program_ends_though_nobody_closed_the_store(tmp_path, run):
 
 FORK = """
 import asyncio, os, sys, threading
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from conftest import opened
 from omniq.models.record import TaskBody, TaskSpec
 
@@ -438,7 +434,7 @@ asyncio.run(main())
 
 async def test_forks_during_writes_neither_hang_nor_lose_anything(tmp_path, open_roles):
     path = tmp_path / "omniq.db"
-    code = FORK.format(tests=str(Path(__file__).parent), path=str(path))
+    code = FORK.format(tests=HELPERS, path=str(path))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "ignore::DeprecationWarning", "-c", code), stdout=asyncio.subprocess.PIPE
     )

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from omniq.errors import StorageError, StoreFormatError
 from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq.storage.filesystem import network_filesystem
 from omniq_file.bells import WORK, Bells
 from omniq_file.descriptor import NAME, Descriptor
 from omniq_file.failures import mapped
-from omniq_file.filesystem import network_filesystem
 from omniq_file.locks import FileLock
 from omniq_file.medium import Medium, Opened
 from omniq_file.projection import Projection

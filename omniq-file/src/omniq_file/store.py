@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from omniq.errors import StoreClosedError
+from omniq.storage.shared import finished
 from omniq_file.engine import Engine
 from omniq_file.keeper import Chore, Keeper
 
@@ -73,7 +74,7 @@ class Store:
             return
         self._keeper.stop()
         if not self.engine.is_foreign:
-            await _finished(asyncio.wrap_future(self.engine.ended))
+            await finished(asyncio.wrap_future(self.engine.ended))
 
     def _start(self) -> None:
         self.engine.start()
@@ -121,15 +122,6 @@ def _medium(options: FileOptions) -> Medium:
     from omniq_file.objects import ObjectMedium
 
     return ObjectMedium(options)
-
-
-async def _finished(future: asyncio.Future[None]) -> None:
-    """Wait for the end; who is cancelled meanwhile is so afterwards."""
-    try:
-        await asyncio.shield(future)
-    except asyncio.CancelledError:
-        await asyncio.wait((future,))
-        raise
 
 
 def _disown() -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import attrs
 
-from omniq.errors import CapabilityError
 from omniq.models.config import Role
 from omniq.models.record import Failure
 from omniq.storage.limits import check_results, check_specs
@@ -85,10 +84,7 @@ class FileTaskQueue(FileRole, TaskQueue):
         self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
     ) -> builtins.list[Enqueued] | None:
         if Role.SCHEDULE_STORAGE not in self._joined:
-            raise CapabilityError(
-                f"schedule {advance.id!r}: this task queue has not joined the schedule storage. Enqueue first, then "
-                "advance the schedule."
-            )
+            return await super().fire(specs, advance, now=now)
         check_specs(specs, self.capabilities)
         specs, blobs = await self._written(specs)
 

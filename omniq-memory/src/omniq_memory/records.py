@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import attrs
 
-from omniq.models.record import Grant, TaskRecord, TaskSpec
+from omniq.models.record import TaskRecord, TaskSpec
 from omniq.models.status import TaskStatus
 
-__all__ = ["copy_record", "grant_of", "new_record"]
+__all__ = ["copy_record", "new_record"]
 
 _FIELDS = tuple(field.name for field in attrs.fields(TaskRecord))
 _PENDING = TaskStatus.PENDING
@@ -59,21 +59,3 @@ def new_record(spec: TaskSpec, seq: int, now: int) -> TaskRecord:
         if spec.nominal_at is None:
             record.nominal_at = ready_at
     return record
-
-
-def grant_of(record: TaskRecord) -> Grant:
-    """Return the grant under which a RUNNING task is held."""
-    return Grant(
-        record.id,
-        record.token,
-        record.attempts,
-        record.max_attempts,
-        record.queue,
-        record.priority,
-        record.enqueued_at,
-        record.ready_at,
-        record.lease_until or 0,
-        record.body,
-        record.series_id,
-        record.nominal_at,
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
-from omniq.errors import CapabilityError
 from omniq.models.config import Role
 from omniq.models.status import TERMINAL, TaskStatus
 from omniq.storage import transitions
@@ -89,10 +88,7 @@ class MemoryTaskQueue(MemoryHandle, TaskQueue):
     ) -> builtins.list[Enqueued] | None:
         state = self._state
         if Role.SCHEDULE_STORAGE not in self._joined:
-            raise CapabilityError(
-                f"schedule {advance.id!r}: this task queue has not joined the schedule storage. Enqueue first, then "
-                "advance the schedule."
-            )
+            return await super().fire(specs, advance, now=now)
         check_specs(specs, self._capabilities)
         with state.lock:
             if not advance_schedule(state.schedules, advance):

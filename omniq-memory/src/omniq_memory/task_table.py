@@ -11,7 +11,7 @@ from omniq.storage import transitions
 from omniq_memory.event_log import COMPLETED, ENQUEUED, STARTED, pack
 from omniq_memory.journal import Outbox
 from omniq_memory.queue_index import NEVER, QueueIndex, take_ready
-from omniq_memory.records import grant_of, new_record
+from omniq_memory.records import new_record
 from omniq_memory.retention import Retention
 from omniq_memory.waiting import Board
 
@@ -185,7 +185,7 @@ class TaskTable:
         running = [task for queue in self.queues.values() for task in queue.running.values()]
         held = [task for task in running if task.worker == worker and task.nonce == nonce]
         held.sort(key=lambda task: (-task.priority, task.ready_at, task.seq))
-        return [grant_of(task) for task in held]
+        return [Grant.of(task) for task in held]
 
     def complete(self, items: Sequence[Completion], now: int, journal: Journal) -> list[SettleReply]:
         """End runs that succeeded."""

@@ -12,10 +12,10 @@ import aiosqlite
 
 from omniq.errors import ConnectionLostError, OmniQError, StorageError
 from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq.storage.filesystem import network_filesystem
 from omniq.storage.shared import Shared
 from omniq_sqlite.checkpoint import Checkpointer
 from omniq_sqlite.failures import mapped
-from omniq_sqlite.filesystem import network_filesystem
 from omniq_sqlite.gate import GatedReader
 from omniq_sqlite.schema import check_format, migrate
 from omniq_sqlite.wake import DONE, EVENTS, WORK, Doorbell, ring

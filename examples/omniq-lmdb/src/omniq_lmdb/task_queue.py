@@ -6,9 +6,8 @@ from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from omniq.errors import CapabilityError
 from omniq.models.config import Role
-from omniq.models.record import QueueStats
+from omniq.models.record import Grant, QueueStats
 from omniq.models.status import TERMINAL, TaskStatus, TaskView
 from omniq.storage.limits import check_results, check_specs
 from omniq.storage.task_queue import TaskQueue
@@ -17,7 +16,7 @@ from omniq_lmdb.codec import digest, load_event, name_key, number, number_of
 from omniq_lmdb.role import LmdbRole
 from omniq_lmdb.schedules import advance_schedule
 from omniq_lmdb.store import PAST, Transaction, host_time
-from omniq_lmdb.tasks import Tasks, all_tasks, find, grant_of, load
+from omniq_lmdb.tasks import Tasks, all_tasks, find, load
 
 if TYPE_CHECKING:
     import builtins
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
         Completion,
         Enqueued,
         Failure,
-        Grant,
         HeartbeatReply,
         RedriveReply,
         Release,
@@ -74,10 +72,7 @@ class LmdbTaskQueue(LmdbRole, TaskQueue):
         self, specs: Sequence[TaskSpec], advance: Advance, *, now: int | None = None
     ) -> builtins.list[Enqueued] | None:
         if Role.SCHEDULE_STORAGE not in self._joined:
-            raise CapabilityError(
-                f"schedule {advance.id!r}: this task queue has not joined the schedule storage. Enqueue first, then "
-                "advance the schedule."
-            )
+            return await super().fire(specs, advance, now=now)
         check_specs(specs, self.capabilities)
 
         def run(tx: Transaction) -> list[Enqueued] | None:
@@ -112,7 +107,7 @@ class LmdbTaskQueue(LmdbRole, TaskQueue):
         def run(tx: Transaction) -> list[Grant]:
             running = (load(tx, seq) for _, seq in tx.scan("leases"))
             held = [task for task in running if task.worker == worker and task.nonce == claim_id]
-            return [grant_of(task) for task in sorted(held, key=lambda task: (-task.priority, task.ready_at, task.seq))]
+            return [Grant.of(task) for task in sorted(held, key=lambda task: (-task.priority, task.ready_at, task.seq))]
 
         return await self._write(run)  # behind a claim that was given up and is still under way
 

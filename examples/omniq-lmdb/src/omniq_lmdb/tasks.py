@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from omniq.storage.transitions import Step
     from omniq_lmdb.store import Transaction
 
-__all__ = ["Tasks", "all_tasks", "find", "grant_of", "load"]
+__all__ = ["Tasks", "all_tasks", "find", "load"]
 
 UNREADABLE = TaskBody(func="", codec="unreadable")
 _MAX_SWEEP = 1000
@@ -64,24 +64,6 @@ def all_tasks(tx: Transaction, after: int | None = None, *, desc: bool = False) 
     else:
         found = tx.scan("heads", b"" if bound is None else bound + b"\0")
     return (load(tx, seq) for seq, _ in found)
-
-
-def grant_of(task: TaskRecord) -> Grant:
-    """Return the grant under which a RUNNING task is held."""
-    return Grant(
-        task.id,
-        task.token,
-        task.attempts,
-        task.max_attempts,
-        task.queue,
-        task.priority,
-        task.enqueued_at,
-        task.ready_at,
-        task.lease_until or 0,
-        task.body,
-        task.series_id,
-        task.nominal_at,
-    )
 
 
 class Tasks:
@@ -153,7 +135,7 @@ class Tasks:
         for task in damaged:
             error = "The stored task cannot be decoded; its bytes are in the table `bodies`."
             self._change(task, transitions.fail(task, self._now, error=error, retry_at=None))
-        return [grant_of(task) for task in chosen]
+        return [Grant.of(task) for task in chosen]
 
     def heartbeat(self, task_id: str, token: Token, lease_ms: int) -> HeartbeatReply:
         """Extend a lease."""

@@ -8,7 +8,7 @@ it did not make.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import attrs
 
@@ -197,6 +197,24 @@ class Grant:
     body: TaskBody
     series_id: str | None = None
     nominal_at: int | None = None
+
+    @classmethod
+    def of(cls, record: TaskRecord) -> Self:
+        """Return the grant under which a RUNNING task is held."""
+        return cls(
+            record.id,
+            record.token,
+            record.attempts,
+            record.max_attempts,
+            record.queue,
+            record.priority,
+            record.enqueued_at,
+            record.ready_at,
+            record.lease_until or 0,
+            record.body,
+            record.series_id,
+            record.nominal_at,
+        )
 
 
 class Completion(NamedTuple):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from omniq.errors import StoreClosedError
 from omniq.storage.role import Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable
 
     from omniq.storage.capabilities import Capabilities
 
@@ -175,7 +175,7 @@ class SharedRole(Storage, Generic[S_co]):
         return self.shared.capabilities
 
 
-async def finished(work: Coroutine[Any, Any, None]) -> None:
+async def finished(work: Awaitable[None]) -> None:
     """Do the work to its end; who is cancelled meanwhile is so afterwards."""
     task = asyncio.ensure_future(work)
     try:

@@ -131,9 +131,11 @@ class TaskQueue(Storage):
         Raises:
             CapabilityError: The queue has not joined the schedule role.
         """
-        del specs, advance, now
-        msg = "This task queue has not joined the schedule storage; enqueue first, then advance the schedule."
-        raise CapabilityError(msg)
+        del specs, now
+        raise CapabilityError(
+            f"schedule {advance.id!r}: this task queue has not joined the schedule storage. Enqueue first, then "
+            "advance the schedule."
+        )
 
     @abstractmethod
     async def cancel(self, ids: Sequence[str], *, now: int | None = None) -> builtins.list[CancelReply]:

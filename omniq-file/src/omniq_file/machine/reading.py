@@ -6,18 +6,17 @@ from bisect import bisect_left, bisect_right
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from omniq.models.record import QueueStats
+from omniq.models.record import Grant, QueueStats
 from omniq.models.status import TERMINAL, TaskStatus, TaskView
 from omniq.storage.transitions import is_expired
 from omniq_file.machine.queue_index import NEVER
 from omniq_file.machine.stored import copy_task, event_of
-from omniq_file.machine.tasks import grant_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from omniq.models.event import Event
-    from omniq.models.record import Grant, TaskFilter, TaskRecord
+    from omniq.models.record import TaskFilter, TaskRecord
     from omniq_file.machine.view import View
 
 __all__ = [
@@ -75,7 +74,7 @@ def held(view: View, worker: str, nonce: str) -> list[Grant]:
     """Return what is still running under a claim, in claim order."""
     running = (task for index in view.queues.values() for task in index.running.values())
     mine = [task for task in running if task.worker == worker and task.nonce == nonce]
-    return [grant_of(task) for task in sorted(mine, key=lambda task: (-task.priority, task.ready_at, task.seq))]
+    return [Grant.of(task) for task in sorted(mine, key=lambda task: (-task.priority, task.ready_at, task.seq))]
 
 
 def queue_stats(view: View, now: int) -> list[QueueStats]:

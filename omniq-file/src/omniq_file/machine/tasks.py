@@ -34,28 +34,10 @@ if TYPE_CHECKING:
     from omniq_file.machine.stored import Row
     from omniq_file.machine.transaction import Transaction
 
-__all__ = ["MAX_SWEEP", "Tasks", "grant_of"]
+__all__ = ["MAX_SWEEP", "Tasks"]
 
 MAX_SWEEP = 1000
 _PENDING, _RUNNING, _COMPLETED = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.COMPLETED
-
-
-def grant_of(task: TaskRecord) -> Grant:
-    """Return the grant under which a RUNNING task is held."""
-    return Grant(
-        task.id,
-        task.token,
-        task.attempts,
-        task.max_attempts,
-        task.queue,
-        task.priority,
-        task.enqueued_at,
-        task.ready_at,
-        task.lease_until or 0,
-        task.body,
-        task.series_id,
-        task.nominal_at,
-    )
 
 
 class Tasks:
@@ -135,7 +117,7 @@ class Tasks:
             state, attempts, epoch = _RUNNING.value, task.attempts, task.epoch
             row = (task.id, task.seq, task.version, "STARTED", now, task.queue, state, attempts, epoch)
             self._note((*row, None, worker, None, None))
-            grants.append(grant_of(task))
+            grants.append(Grant.of(task))
         return grants
 
     def heartbeat(self, task_id: str, token: Token, lease_ms: int) -> HeartbeatReply:

@@ -1,4 +1,4 @@
-"""Find out whether a file is on a file system whose locks cannot be relied on."""
+"""For backends: find out whether a file is on a file system whose locks cannot be relied on."""
 
 from __future__ import annotations
 
