@@ -13,7 +13,7 @@ import attrs
 from omniq.models.config import Role
 from omniq_conformance.cases.cancel_plans import PLANS, World
 from omniq_conformance.cases.interrupting import MOMENTS, Moment, interrupted
-from omniq_conformance.cases.remains import check_remains, remains, remains_at_rest
+from omniq_conformance.cases.remains import leaves_nothing
 from omniq_conformance.cases.specimens import T0, claim, event, spec
 from omniq_conformance.invariants import chains, check_chain, check_fold, check_records
 from omniq_conformance.outcomes import DivergenceError
@@ -115,15 +115,19 @@ async def cancelled_waits(trial: Trial) -> None:
                 continue
             await stores.task_queue.enqueue([spec("u", "other", eta=2**43)])
             remaining = asyncio.ensure_future(waiting.start(stores))
-            before = await remains_at_rest()
-            cancelled = [await _given_up(partial(waiting.start, stores), turns) for turns in range(30)]
-            cancelled.append(await _given_up(partial(waiting.start, stores), 0, 0.02))
-            assert all(cancelled), f"{name} does not wait"
-            await check_remains(before, f"Cancelled calls of {name}")
+            await leaves_nothing(
+                partial(_give_up_often, partial(waiting.start, stores), name), f"Cancelled calls of {name}"
+            )
             assert not remaining.done()
             await waiting.end(stores)
             async with asyncio.timeout(_PATIENCE):
                 await remaining
+
+
+async def _give_up_often(start: Callable[[], Coroutine[Any, Any, object]], name: str) -> None:
+    cancelled = [await _given_up(start, turns) for turns in range(30)]
+    cancelled.append(await _given_up(start, 0, 0.02))
+    assert all(cancelled), f"{name} does not wait"
 
 
 async def _given_up(start: Callable[[], Coroutine[Any, Any, object]], turns: int, seconds: float = 0.0) -> bool:
@@ -145,35 +149,37 @@ async def cancelled_openings(trial: Trial) -> None:
     async with trial.space() as space:
         keeper = await space.open()
         await keeper.task_queue.enqueue([spec("t")], now=T0)
-        for _ in range(2):  # an engine may keep what it uses again
-            await (await trial.harness.open(space.name)).close()
-        before = remains()
         seen = Counter({"openings": 0, "closings": 0})
-        for moment in MOMENTS:
-            opened: list[Any] = []
-
-            async def opening(opened: list[Any] = opened) -> None:
-                opened.append(await trial.harness.open(space.name))
-
-            was_cancelled = await _in_time(opening, moment)
-            for handle in opened:
-                await handle.close()
-            await check_remains(before, f"Opening, cancelled {moment},")
-            seen["openings"] += was_cancelled
-            if not was_cancelled:
-                break
-        for moment in MOMENTS:
-            handle = await trial.harness.open(space.name)
-            await Stores(handle, trial.harness).task_queue.queues(now=T0)
-            was_cancelled = await _in_time(handle.close, moment)
-            async with asyncio.timeout(_PATIENCE):
-                await handle.close()
-            await check_remains(before, f"Closing, cancelled {moment},")
-            seen["closings"] += was_cancelled
-            if not was_cancelled:
-                break
+        for kind, work in {"openings": _cancelled_opening, "closings": _cancelled_closing}.items():
+            for moment in MOMENTS:
+                cancelled: list[bool] = []
+                await leaves_nothing(
+                    partial(work, trial, space.name, moment, cancelled), f"One of the {kind}, cancelled {moment},"
+                )
+                seen[kind] += cancelled[-1]
+                if not cancelled[-1]:
+                    break
         trial.evidence.update(seen)
         assert [grant.id for grant in await claim(keeper.task_queue, now=T0)] == ["t"]
+
+
+async def _cancelled_opening(trial: Trial, name: str, moment: Moment, cancelled: list[bool]) -> None:
+    opened: list[Any] = []
+
+    async def opening() -> None:
+        opened.append(await trial.harness.open(name))
+
+    cancelled.append(await _in_time(opening, moment))
+    for handle in opened:
+        await handle.close()
+
+
+async def _cancelled_closing(trial: Trial, name: str, moment: Moment, cancelled: list[bool]) -> None:
+    handle = await trial.harness.open(name)
+    await Stores(handle, trial.harness).task_queue.queues(now=T0)
+    cancelled.append(await _in_time(handle.close, moment))
+    async with asyncio.timeout(_PATIENCE):
+        await handle.close()
 
 
 @case("OQ-X-0957")
@@ -181,15 +187,17 @@ async def openings_at_once(trial: Trial) -> None:
     """Opening everything several times at once opens it once: one close of each role leaves nothing behind."""
     async with trial.space() as space:
         keeper = await space.open()
-        handle = await trial.harness.open(space.name)
-        await handle.close()
-        before = remains()
-        for _ in range(3):
+
+        async def work() -> None:
+            handle = await trial.harness.open(space.name)
+            await handle.close()
             await asyncio.gather(*(storage.open() for _ in range(3) for storage in handle))
             await Stores(handle, trial.harness).task_queue.queues(now=T0)
             for storage in handle:
                 await storage.close()
-            await check_remains(before, "Roles that were opened several times at once and closed")
+
+        for _ in range(3):
+            await leaves_nothing(work, "Roles that were opened several times at once and closed")
         await keeper.task_queue.enqueue([spec("t")], now=T0)
         assert [grant.id for grant in await claim(keeper.task_queue, now=T0)] == ["t"]
 
