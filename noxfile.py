@@ -11,17 +11,19 @@ from nox_uv import session
 PYTHONS = ["3.11", "3.12", "3.13"]
 ONCE = {
     "repo-tests/*": "3.11",
-    "*/tests/test_conformance.py": "3.12",
+    "omniq-[!m]*/tests/test_conformance.py": "conformance",
+    "examples/*/tests/test_conformance.py": "conformance",
     "*/tests/test_plans.py": "3.12",
     "conformance-tests/tests/*": "3.13",
     "omniq-nats/tests/test_[cs]*.py": "nightly",  # until the backend conforms every time, see its README
 }
-"""Of the tests that take long, on which Python they are run; the sessions `conformance` run most of them once more."""
+"""Of the tests that take long, on which Python they are run, or else in which sessions."""
 # The servers come in wheels.
 TARGETS = [
     nox.param("memory", "", id="memory"),
     nox.param("sqlite", "", id="sqlite"),
     nox.param("file", "", id="file"),
+    nox.param("omniq_file.conformance:MsgpackHarness", "", id="file-msgpack"),
     nox.param("file-memory", "", id="file-memory"),
     nox.param("lmdb", "", id="lmdb"),
     nox.param("postgres", "", id="postgres"),
@@ -73,7 +75,7 @@ def tests(s: nox.Session) -> None:
 @nox.parametrize(["backend", "server"], TARGETS)
 def conformance(s: nox.Session, backend: str, server: str) -> None:
     """Run the conformance suite on a backend, with a server of this kind, and keep its report."""
-    report = REPORTS / f"{'-'.join(filter(None, [backend, server]))}.jsonl"
+    report = REPORTS / f"{'-'.join(filter(None, [backend.rpartition(':')[2], server]))}.jsonl"
     s.run("omniq-conformance", "run", "--backend", backend, "--report", str(report), *s.posargs)
 
 
