@@ -261,6 +261,37 @@ async def test_both_generations_of_servers_are_told(url, open_roles):
         assert roles.queue.capabilities.durability is Durability.NONE
 
 
+@pytest.fixture
+def in_the_way(own_server):
+    """A file where the server has its folder, so that it can make no stream."""
+    path = own_server.folder / "jetstream/jetstream"
+    path.rename(path.with_name("moved"))
+    path.write_text("in the way")
+    return path
+
+
+async def test_a_stream_is_made_once_the_server_can_store_it(own_server, open_roles, in_the_way):
+    # It also removes the folder of all streams a little after the last one was deleted, just when one is being made.
+    async def refuses():
+        return "create failed" in own_server.log.read_text()
+
+    async def clear():
+        assert await comes_true(refuses)
+        in_the_way.unlink()
+
+    clearing = asyncio.create_task(clear())
+    async with open_roles(own_server.url) as roles:
+        await clearing
+        assert [answer.created for answer in await roles.queue.enqueue([spec("t")])] == [True]
+
+
+async def test_a_stream_that_the_server_cannot_store_is_refused_with_the_remedy(own_server, open_roles, in_the_way):
+    with pytest.raises(ConfigError, match=r"error creating store for stream\. Check the server's log"):
+        async with open_roles(own_server.url):
+            pass
+    assert in_the_way.is_file()
+
+
 async def test_a_stream_of_others_is_refused(url, open_roles):
     async with open_roles(url, namespace="mine") as roles:
         store = roles.queue.shared

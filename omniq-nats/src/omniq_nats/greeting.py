@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import secrets
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omniq.errors import ConfigError, StoreFormatError
 from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq_nats.failures import RefusedError
+from omniq_nats.jetstream import PAUSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,7 @@ _ROOM = 64 * 1024
 _SAMPLES = 3
 _GOOD = 0.0005
 _IN_USE = 10058
+_NO_STORE = 10049
 _NO_JETSTREAM = (10039, 10076)
 
 
@@ -94,21 +97,27 @@ def stream_config(store: Store, name: str, identity: str) -> dict[str, Any]:
 
 
 async def _stream(store: Store, name: str, identity: str) -> dict[str, Any]:
-    found = await store.jetstream.info(name)
-    if found is not None:
-        return found
-    try:
-        return await store.jetstream.api(f"STREAM.CREATE.{name}", stream_config(store, name, identity))
-    except RefusedError as error:
-        if error.code == _IN_USE:  # somebody else made it at the same time
-            found = await store.jetstream.info(name)
-            if found is not None:
-                return found
-        if error.code in _NO_JETSTREAM:
-            raise ConfigError(
-                f"JetStream is not enabled at {store.options.where}: {error}. Start it with -js."
-            ) from error
-        raise ConfigError(f"The stream {name} cannot be made: {error}. Check replicas, storage and limits.") from error
+    """Return what the server tells about a stream, which is made if there is none."""
+    refusal: RefusedError | None = None
+    for pause in (*PAUSES, None):
+        found = await store.jetstream.info(name)
+        if found is not None:
+            return found
+        try:
+            return await store.jetstream.api(f"STREAM.CREATE.{name}", stream_config(store, name, identity))
+        except RefusedError as error:
+            refusal = error
+        # Either somebody else makes it at the same time; or the account's last stream was deleted, and the server,
+        # which then removes the folder of them all a little later, did so just when it was to make this one's in there.
+        if refusal.code not in {_IN_USE, _NO_STORE} or pause is None:
+            break
+        await asyncio.sleep(pause)
+    if refusal.code in _NO_JETSTREAM:
+        raise ConfigError(
+            f"JetStream is not enabled at {store.options.where}: {refusal}. Start it with -js."
+        ) from refusal
+    remedy = "the server's log and its store_dir" if refusal.code == _NO_STORE else "replicas, storage and limits"
+    raise ConfigError(f"The stream {name} cannot be made: {refusal}. Check {remedy}.") from refusal
 
 
 def _mark_of(told: Mapping[str, Any]) -> dict[str, Any]:

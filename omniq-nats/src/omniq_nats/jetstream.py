@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from omniq_nats.names import Names
     from omniq_nats.wire import Request
 
-__all__ = ["CONFLICT", "CURRENT", "JetStream", "Message", "Progress", "Write", "millis"]
+__all__ = ["CONFLICT", "CURRENT", "PAUSES", "JetStream", "Message", "Progress", "Write", "millis"]
 
 CONFLICT = 0
 """Stands for the number of a message that was not written, because another one was written before."""
@@ -31,7 +31,8 @@ _HEADER_TIME = re.compile(rb"\r\nNats-Time-Stamp: ([^\r]+)")
 _WRONG_SEQUENCE = (10071, 10164)
 _NO_MESSAGE = 10037
 _NO_STREAM = 10059
-_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.4, 0.4, 0.4)
+PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.4, 0.4, 0.4)
+"""Seconds between the tries of what the server cannot do at the moment."""
 _MOST_TIME = 3.0
 
 
@@ -115,7 +116,7 @@ class JetStream:
         payload = b"" if body is None else json.dumps(body).encode()
         request = [(f"$JS.API.{subject}", b"", payload)]
         refusal = RefusedError(0, 503, "nobody answers for JetStream; is it enabled on the server?")
-        for pause in (*_PAUSES, None):
+        for pause in (*PAUSES, None):
             (reply,) = await self.link.read(request)
             if reply is None:
                 self.link.check_open()
@@ -163,7 +164,7 @@ class JetStream:
         failure: OmniQError | None = None
         clock = asyncio.get_running_loop().time
         until = clock() + _MOST_TIME
-        for pause in (*_PAUSES, None):
+        for pause in (*PAUSES, None):
             try:
                 replies = await self.link.ask([requests[index] for index in todo])
             except OmniQError as error:
@@ -278,7 +279,7 @@ class JetStream:
             ]
         found: list[Message | None] = [None] * len(subjects)
         todo = list(range(len(subjects)))
-        for pause in (*_PAUSES, None):
+        for pause in (*PAUSES, None):
             replies = await self.link.read([requests[index] for index in todo])
             away: list[int] = []
             refusal: RefusedError | None = None
