@@ -10,8 +10,11 @@ import pytest
 
 from omniq.errors import ConfigError, ConnectionLostError, LimitExceededError, OutcomeUnknownError, StoreFormatError
 from omniq.models.record import Completion, Failure, TaskBody, TaskFilter, TaskSpec
+from omniq.models.result import ResultRecord
+from omniq.models.schedule import Schedule, ScheduleKind
 from omniq.models.status import TaskStatus
 from omniq.storage.capabilities import Durability
+from omniq.storage.schedules import Advance
 from omniq.storage.upkeep import Severity
 from omniq_conformance import servers
 from omniq_conformance.faults.proxy import Proxy
@@ -229,6 +232,35 @@ async def test_what_is_too_large_is_refused_with_the_remedy(url, open_roles):
         assert record.body == made
         with pytest.raises(LimitExceededError, match="Pass a reference"):
             await roles.queue.enqueue([TaskSpec(id="larger", body=TaskBody(func="f", args=b"x" * (most + 1)))])
+
+
+async def test_all_that_has_a_payload_takes_the_largest_one(url, open_roles):
+    async with open_roles(url) as roles:
+        most = roles.queue.capabilities.max_payload_bytes
+        body = TaskBody(func="f", args=b"a" * (most - 4), headers={"h": "v"})
+        schedule = Schedule(id="s", kind=ScheduleKind.INTERVAL, interval_ms=1_000, body=body, next_run=0)
+        stored = await roles.schedules.put(schedule)
+        step = Advance(id="s", expected_version=stored.version, next_run=1_000, last_run=0, fired=1)
+        made = TaskSpec(id="t", body=TaskBody(func="f", args=b"a" * (most - 4), headers={"h": "v"}))
+        assert [answer.created for answer in await roles.queue.fire([made], step)] == [True]
+        (grant,) = await roles.queue.claim(["default"], 1, "w", 30_000, NONCE)
+        assert grant.body == body
+        result = ResultRecord("t", grant.token.seq, grant.token.epoch, TaskStatus.COMPLETED, b"r" * most, "pickle")
+        assert await roles.queue.complete([Completion("t", grant.token, result)]) == ["ok"]
+        (found,) = await roles.results.get(["t"])
+        assert found.value == result.value
+
+
+async def test_a_message_that_the_server_would_not_take_is_not_sent(url, open_roles):
+    async with open_roles(url) as roles:
+        await roles.queue.enqueue([spec("t"), spec("u")])
+        grants = await roles.queue.claim(["default"], 2, "w", 30_000, NONCE)
+        wire = await roles.queue.shared.link.wire()
+        failures = [Failure(grant.id, grant.token, "x" * size) for grant, size in zip(grants, (9, 1 << 20), strict=True)]
+        with pytest.raises(LimitExceededError, match=r"takes at most 1,048,576\. Pass and return references"):
+            await roles.queue.fail(failures)
+        assert wire.is_usable
+        assert {record.state for record in await roles.queue.list()} == {TaskStatus.RUNNING}
 
 
 async def test_a_damaged_body_ends_its_task_and_a_damaged_head_blocks_nobody(url, open_roles):

@@ -20,7 +20,7 @@ from omniq_nats.tasks import Tasks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from omniq.models.record import Enqueued
+    from omniq.models.record import Enqueued, TaskBody
     from omniq.storage.schedules import Advance
     from omniq_nats.jetstream import Message, Progress
     from omniq_nats.store import Store
@@ -81,10 +81,8 @@ async def fire(
         new = advanced(load_schedule(message), step)
         if new is None or message is None:
             return None
-        if not specs:
-            write = Write(subject, message.rev, dump_schedule(new), is_only=True)
-        else:
-            write = Write(subject, message.rev, dump_schedule(new, _firing(tasks, specs, now)), is_only=True)
+        firing = _firing(tasks, specs, now, new.body) if specs else None
+        write = Write(subject, message.rev, dump_schedule(new, firing), is_only=True)
         (rev,) = await store.jetstream.write([write], progress)
         if rev == CONFLICT:
             continue
@@ -101,19 +99,20 @@ async def complete(store: Store, subject: str, message: Message, progress: Progr
     if firing is None or schedule is None:
         return
     now, roles, bodies, rows = firing
-    known = [body_from(values) for values in bodies]
+    known = [schedule.body if values is None else body_from(values) for values in bodies]
     specs = [TaskSpec(body=known[place], **dict(zip(_SPEC_FIELDS, values, strict=True))) for place, values in rows]
     await Tasks(store, frozenset(map(Role, roles))).enqueue(specs, now, progress)
     await store.jetstream.write([Write(subject, message.rev, dump_schedule(schedule), is_only=True)], progress)
 
 
-def _firing(tasks: Tasks, specs: Sequence[TaskSpec], now: int) -> tuple[Any, ...]:
-    bodies: dict[int, int] = {}
-    values: list[tuple[Any, ...]] = []
+def _firing(tasks: Tasks, specs: Sequence[TaskSpec], now: int, own: TaskBody) -> tuple[Any, ...]:
+    """Return what is to be enqueued; None stands for the schedule's own body, so that it is written once."""
+    places: dict[int, int] = {}
+    bodies: list[tuple[Any, ...] | None] = []
     rows: list[tuple[int, list[Any]]] = []
     for spec in specs:
-        place = bodies.setdefault(id(spec.body), len(bodies))
-        if place == len(values):
-            values.append(body_values(spec.body))
+        place = places.setdefault(id(spec.body), len(bodies))
+        if place == len(bodies):
+            bodies.append(None if spec.body == own else body_values(spec.body))
         rows.append((place, [getattr(spec, name) for name in _SPEC_FIELDS]))
-    return now, [role.value for role in tasks.joined], values, rows
+    return now, [role.value for role in tasks.joined], bodies, rows

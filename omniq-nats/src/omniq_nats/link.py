@@ -9,7 +9,7 @@ import secrets
 import ssl
 from typing import TYPE_CHECKING
 
-from omniq.errors import ConfigError, StoreClosedError
+from omniq.errors import ConfigError, LimitExceededError, StoreClosedError
 from omniq_nats.failures import NETWORK, not_reached
 from omniq_nats.wire import Wire
 
@@ -23,6 +23,8 @@ __all__ = ["Link"]
 
 _WINDOW = 1024
 _WINDOW_BYTES = 4_000_000
+_HEADER = 12
+"""Bytes around the lines of headers."""
 _AT_ONCE = 1.0
 _PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
@@ -80,8 +82,15 @@ class Link:
 
         Raises:
             ConnectionLostError: Nothing was sent.
+            LimitExceededError: One is larger than the server takes, who would end the connection; nothing was sent.
         """
         wire = await self.wire()
+        largest = max((len(headers) + len(payload) for _, headers, payload in requests), default=0) + _HEADER
+        if largest > wire.max_payload:
+            raise LimitExceededError(
+                f"A message of {largest:,} bytes is too large: the server at {self.options.where} takes at most "
+                f"{wire.max_payload:,}. Pass and return references to large data, or raise its max_payload."
+            )
         if len(requests) <= _WINDOW and sum(len(request[2]) for request in requests) <= _WINDOW_BYTES:
             return await self._exchange(wire, requests)
         replies: list[tuple[bytes, bytes] | None] = []
