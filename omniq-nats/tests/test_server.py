@@ -256,7 +256,9 @@ async def test_a_message_that_the_server_would_not_take_is_not_sent(url, open_ro
         await roles.queue.enqueue([spec("t"), spec("u")])
         grants = await roles.queue.claim(["default"], 2, "w", 30_000, NONCE)
         wire = await roles.queue.shared.link.wire()
-        failures = [Failure(grant.id, grant.token, "x" * size) for grant, size in zip(grants, (9, 1 << 20), strict=True)]
+        failures = [
+            Failure(grant.id, grant.token, "x" * size) for grant, size in zip(grants, (9, 1 << 20), strict=True)
+        ]
         with pytest.raises(LimitExceededError, match=r"takes at most 1,048,576\. Pass and return references"):
             await roles.queue.fail(failures)
         assert wire.is_usable

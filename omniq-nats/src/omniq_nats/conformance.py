@@ -33,7 +33,6 @@ class NatsHarness(Harness):
 
     backend = "nats"
     server_kind: ClassVar[str | None] = "nats"
-    server_options: ClassVar[Mapping[str, Any]] = {"max_payload": 8 * 1024 * 1024}
     golden = _GOLDEN if _GOLDEN.is_dir() else None
 
     async def open(self, namespace: str) -> OpenedStores:

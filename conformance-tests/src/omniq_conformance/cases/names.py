@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from omniq.models.event import EventFilter
@@ -11,6 +13,9 @@ from omniq.models.status import TaskStatus
 from omniq_conformance.cases.specimens import NAMES, T0, claim, event, outcome, spec, start
 from omniq_conformance.registry import Trial, case
 from omniq_conformance.space import Mode
+
+if TYPE_CHECKING:
+    from omniq.storage.capabilities import Capabilities
 
 __all__: list[str] = []
 
@@ -79,7 +84,9 @@ async def unique_keys(trial: Trial) -> None:
             assert [r.id for r in listed] == [f"a{number}", f"b{number}", f"d{number}"]
 
 
-def _bodies(largest: int) -> list[TaskBody]:
+def _bodies(trial: Trial, capabilities: Capabilities) -> list[TaskBody]:
+    """Return bodies of many kinds, each with at most what the profile stores and half of what the store takes."""
+    largest = min(trial.profile.large_payload, capabilities.max_payload_bytes // 2)
     every_byte = bytes(range(256))
     sizes = [size for size in (0, 1, 255, 65_536, largest) if size <= largest]
     payloads = [(every_byte * (size // 256 + 1))[:size] for size in sizes]
@@ -94,9 +101,9 @@ def _bodies(largest: int) -> list[TaskBody]:
 @case("OQ-Q-0504")
 async def payloads(trial: Trial) -> None:
     """A task's body comes back byte for byte, by reading and by claiming."""
-    bodies = _bodies(trial.profile.large_payload)
     async with trial.space() as space:
         queue = (await space.open()).task_queue
+        bodies = _bodies(trial, queue.capabilities)
         await queue.enqueue([TaskSpec(id=f"t{n}", body=body, queue="a") for n, body in enumerate(bodies)], now=T0)
         found = await queue.get([f"t{n}" for n in range(len(bodies))])
         assert [record.body for record in found if record] == bodies
@@ -171,14 +178,16 @@ async def result_ids(trial: Trial) -> None:
 @case("OQ-R-0502")
 async def result_values(trial: Trial) -> None:
     """A result's value and error come back byte for byte."""
-    values = [body.args for body in _bodies(trial.profile.large_payload)]
-    records = [outcome(f"v{n}", value=value, codec="msgpack") for n, value in enumerate(values)]
-    records += [outcome(f"j{n}", value=value) for n, value in enumerate((b'"\\u0000"', b'"\xf0\x9f\x98\x80"', b"null"))]
-    records += [
-        attrs.evolve(outcome(f"e{n}"), status=TaskStatus.FAILED, value=None, error=name) for n, name in enumerate(NAMES)
-    ]
     async with trial.space() as space:
         results = (await space.open()).results
+        values = [body.args for body in _bodies(trial, results.capabilities)]
+        texts = (b'"\\u0000"', b'"\xf0\x9f\x98\x80"', b"null")
+        records = [outcome(f"v{n}", value=value, codec="msgpack") for n, value in enumerate(values)]
+        records += [outcome(f"j{n}", value=value) for n, value in enumerate(texts)]
+        records += [
+            attrs.evolve(outcome(f"e{n}"), status=TaskStatus.FAILED, value=None, error=name)
+            for n, name in enumerate(NAMES)
+        ]
         await results.put(records, now=T0)
         expected = [attrs.evolve(record, stored_at=T0) for record in records]
         assert await results.get([record.id for record in records], now=T0) == expected
@@ -187,10 +196,10 @@ async def result_values(trial: Trial) -> None:
 @case("OQ-Q-0507", modes=(Mode.JOINED,))
 async def joined_result_values(trial: Trial) -> None:
     """A result that the queue stores itself comes back byte for byte."""
-    values = [(body.args, "msgpack") for body in _bodies(trial.profile.large_payload)]
-    values += [(b'"\\u0000"', "json"), (b'"\xf0\x9f\x98\x80"', "json"), (b"null", "json")]
     async with trial.space() as space:
         stores = await space.open()
+        values = [(body.args, "msgpack") for body in _bodies(trial, stores.results.capabilities)]
+        values += [(b'"\\u0000"', "json"), (b'"\xf0\x9f\x98\x80"', "json"), (b"null", "json")]
         await stores.task_queue.enqueue([spec(f"t{n}") for n in range(len(values))], now=T0)
         grants = await claim(stores.task_queue, limit=len(values), now=T0)
         made = [
