@@ -282,6 +282,25 @@ async def test_a_damaged_body_ends_its_task_and_a_damaged_head_blocks_nobody(url
         assert message.payload == b"\xc1 raw"
 
 
+@pytest.mark.parametrize("damage", [b"\xc1", b"\x93\x01\x02\x03", b"\xa1x"])
+async def test_no_damaged_message_holds_up_those_after_it(url, open_roles, damage):
+    async with open_roles(url) as roles:
+        store = roles.queue.shared
+        names = store.names
+        await roles.queue.count()
+        wire = await store.link.wire()
+        damaged = [names.task("x"), names.paused("q"), names.schedule("s")]
+        await store.jetstream.write([Write(subject, None, damage) for subject in damaged], Progress())
+        await roles.queue.enqueue([spec("good")])
+        assert await roles.queue.count() == 1
+        assert (len(store.view.damaged), wire.is_usable) == (3, True)
+        schedule = Schedule(id="good", kind=ScheduleKind.INTERVAL, interval_ms=1_000, body=BODY, next_run=0)
+        await roles.schedules.put(schedule)
+        assert [each.id for each in await roles.schedules.due()] == ["good"]
+        with pytest.raises(StoreFormatError, match="damaged"):
+            await roles.schedules.get(["s"])
+
+
 # The server
 
 

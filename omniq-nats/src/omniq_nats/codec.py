@@ -22,6 +22,7 @@ __all__ = [
     "BODY",
     "CANCEL_REQUESTED",
     "COMPLETED",
+    "DAMAGE",
     "ENQUEUED_AT",
     "EPOCH",
     "ERROR",
@@ -89,7 +90,7 @@ _FIELDS = (
     "lease_until", "worker", "cancel_requested", "enqueued_at", "started_at", "finished_at", "error", "eta",
     "unique_key", "expires_at", "interval_ms", "series_id", "nominal_at", "pinned",
 )  # fmt: skip
-_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+DAMAGE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 
 def unpack(data: bytes) -> Any:
@@ -195,11 +196,14 @@ def load_slot(data: bytes, rev: int) -> Slot:
     try:
         task_id, row, entry, outbox, result, stage, following, is_logged, _ = unpack(data)
         slot = Slot(task_id, rev, row)
-        if row is not None and row[SEQ] is None:
-            row[SEQ] = rev
+        if row is not None:
+            if len(row) != BODY + 1:
+                raise StoreFormatError(f"The message {rev} of the log is damaged: it has {len(row)} columns.")
+            if row[SEQ] is None:
+                row[SEQ] = rev
         slot.entry, slot.outbox, slot.result = entry, outbox, result
         slot.stage, slot.following, slot.is_logged = stage, following, is_logged
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise StoreFormatError(f"The message {rev} of the log is damaged: {error!r}.") from error
     return slot
 
@@ -217,7 +221,7 @@ def body_of(row: Sequence[Any]) -> TaskBody:
     """Return the body inside a row; what cannot be decoded is shown as `UNREADABLE`."""
     try:
         return body_from(row[BODY])
-    except _DAMAGE:
+    except DAMAGE:
         return UNREADABLE
 
 
@@ -236,7 +240,7 @@ def func_of(row: Sequence[Any]) -> str:
     """Return the function of a task."""
     try:
         return str(row[BODY][0])
-    except _DAMAGE:
+    except DAMAGE:
         return ""
 
 
@@ -245,7 +249,7 @@ def outcome_options(row: Sequence[Any]) -> tuple[str, int | None]:
     try:
         values = row[BODY]
         return (values[2], values[3]) if len(values) == _APART else (values[3], values[6])
-    except _DAMAGE:
+    except DAMAGE:
         return UNREADABLE.codec, None
 
 

@@ -104,7 +104,7 @@ class NatsHarness(Harness):
         options = NatsOptions.read(self._config(namespace))
         link = Link(options)
         try:
-            yield JetStream(link, Names.of(namespace, "omniq"), is_direct=options.replicas == 1)
+            yield JetStream(link, Names.of(namespace, "omniq"))
         finally:
             await link.close()
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from omniq.errors import ConfigError, StorageError, StoreClosedError
+from omniq.errors import ConfigError, StorageError
 from omniq.storage.events import EventStorage
 from omniq_nats.codec import event_from, event_values, load_slot, pack, unpack
 from omniq_nats.feed import Feed, scan
@@ -110,7 +110,7 @@ class NatsEventStorage(NatsRole, EventStorage):
         if place is None:
             place = await store.last_rev()
         came: asyncio.Queue[Delivered] = asyncio.Queue()
-        seen = given = place
+        seen = place
 
         def take(message: Delivered) -> None:
             nonlocal seen
@@ -122,7 +122,7 @@ class NatsEventStorage(NatsRole, EventStorage):
             subject = f"{store.names.prefix}.l.>"
             return {"deliver_policy": "by_start_sequence", "opt_start_seq": seen + 1, "filter_subject": subject}
 
-        feed = Feed(store.jetstream, store.names.log, take, going_on, lambda _: None)
+        feed = Feed(store.jetstream, store.names.log, take, going_on)
         feed.start()
         try:
             while self.is_open and store.is_open:
@@ -131,14 +131,10 @@ class NatsEventStorage(NatsRole, EventStorage):
                         message = await came.get()
                 except TimeoutError:
                     continue
-                except StoreClosedError:
-                    return
-                given = message.rev
                 event = _event(message)
                 if event is not None and (where is None or where.matches(event)):
                     yield event
         finally:
-            del given
             await feed.stop()
 
     async def trim(self, before: int, limit: int = 1000) -> int:

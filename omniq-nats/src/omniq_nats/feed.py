@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from omniq.errors import ConnectionLostError, OmniQError
+from omniq.errors import OmniQError
 from omniq_nats.failures import RefusedError, lost
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class Feed:
         stream: Which stream.
         take: Is given each message.
         ask: Returns where to begin or to go on: a consumer's configuration.
-        is_ready: Called each time when the subscription stands, with the number of messages that come at once.
+        is_ready: Called each time when the subscription stands.
     """
 
     def __init__(
@@ -249,7 +249,7 @@ class Feed:
         stream: str,
         take: Callable[[Delivered], None],
         ask: Callable[[], Mapping[str, Any]],
-        is_ready: Callable[[int], None],
+        is_ready: Callable[[], None] | None = None,
     ) -> None:
         self._jetstream = jetstream
         self._stream = stream
@@ -258,28 +258,17 @@ class Feed:
         self._is_ready = is_ready
         self._again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._error: OmniQError | None = None
 
     def start(self) -> None:
         """Begin to follow."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="omniq-nats-feed")
 
-    def end(self) -> None:
-        """Follow no more, without waiting for that."""
-        if self._task is not None:
-            self._task.cancel()
-
     async def stop(self) -> None:
         """Follow no more."""
-        self.end()
         if self._task is not None:
+            self._task.cancel()
             await asyncio.wait({self._task})
-
-    @property
-    def error(self) -> OmniQError | None:
-        """Why the subscription does not stand; None if it does."""
-        return self._error
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -287,14 +276,14 @@ class Feed:
             self._again.clear()
             consumer = _Consumer(self._jetstream, self._stream, self._given)
             try:
-                self._is_ready(await consumer.start(self._ask()))
-                self._error = None
-                began = time.monotonic()
-                await self._stand(consumer)
-                if time.monotonic() - began > _CALM:
-                    pause = _FIRST_PAUSE
-            except OmniQError as error:
-                self._error = error
+                with contextlib.suppress(OmniQError):
+                    await consumer.start(self._ask())
+                    if self._is_ready is not None:
+                        self._is_ready()
+                    began = time.monotonic()
+                    await self._stand(consumer)
+                    if time.monotonic() - began > _CALM:
+                        pause = _FIRST_PAUSE
             finally:
                 consumer.stop()
             await asyncio.sleep(pause)
@@ -309,7 +298,6 @@ class Feed:
 
     def _given(self, message: Delivered | None) -> None:
         if message is None:
-            self._error = ConnectionLostError("The connection broke. Nothing was changed; try again.")
             self._again.set()
         else:
             self._take(message)

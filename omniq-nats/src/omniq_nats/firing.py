@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from omniq.errors import StoreFormatError
 from omniq.models.config import Role
 from omniq.models.record import TaskSpec
 from omniq.models.schedule import MisfirePolicy, Schedule, ScheduleKind
-from omniq_nats.codec import body_from, body_values, mark, pack, unpack
+from omniq_nats.codec import DAMAGE, body_from, body_values, mark, pack, unpack
 from omniq_nats.jetstream import CONFLICT, Write
 from omniq_nats.tasks import Tasks
 
@@ -39,19 +40,39 @@ def dump_schedule(schedule: Schedule, firing: Sequence[Any] | None = None) -> by
 
 
 def load_schedule(message: Message | None) -> Schedule | None:
-    """Read a schedule; None also for one that was deleted."""
+    """Read a schedule; None also for one that was deleted.
+
+    Raises:
+        StoreFormatError: It is damaged.
+    """
     if message is None or not message.payload:
         return None
-    values, body, _, _ = unpack(message.payload)
-    fields = dict(zip(_FIELDS, values, strict=True))
-    fields["kind"] = ScheduleKind(fields["kind"])
-    fields["misfire"] = MisfirePolicy(fields["misfire"])
-    return Schedule(body=body_from(body), **fields)
+    try:
+        values, body, _, _ = unpack(message.payload)
+        fields = dict(zip(_FIELDS, values, strict=True))
+        fields["kind"] = ScheduleKind(fields["kind"])
+        fields["misfire"] = MisfirePolicy(fields["misfire"])
+        return Schedule(body=body_from(body), **fields)
+    except DAMAGE as error:
+        raise _damaged(message, error) from error
 
 
-def firing_of(payload: bytes) -> Sequence[Any] | None:
-    """Return what a schedule's message says that is to be enqueued."""
-    return unpack(payload)[2] if payload else None
+def firing_of(message: Message | None) -> Sequence[Any] | None:
+    """Return what a schedule's message says that is to be enqueued.
+
+    Raises:
+        StoreFormatError: It is damaged.
+    """
+    if message is None or not message.payload:
+        return None
+    try:
+        return unpack(message.payload)[2]  # type: ignore[no-any-return]
+    except DAMAGE as error:
+        raise _damaged(message, error) from error
+
+
+def _damaged(message: Message, error: Exception) -> StoreFormatError:
+    return StoreFormatError(f"The message {message.rev} of the log, a schedule, is damaged: {error!r}.")
 
 
 def advanced(old: Schedule | None, step: Advance) -> Schedule | None:
@@ -75,7 +96,7 @@ async def fire(
     subject = store.names.schedule(step.id)
     while True:
         (message,) = await store.jetstream.last([subject])
-        if message is not None and firing_of(message.payload) is not None:
+        if message is not None and firing_of(message) is not None:
             await complete(store, subject, message, progress)
             continue
         new = advanced(load_schedule(message), step)
@@ -93,14 +114,20 @@ async def fire(
 
 
 async def complete(store: Store, subject: str, message: Message, progress: Progress) -> None:
-    """Enqueue what a schedule's message names, and write the schedule without it."""
-    firing = firing_of(message.payload)
-    schedule = load_schedule(message)
+    """Enqueue what a schedule's message names, and write the schedule without it.
+
+    Raises:
+        StoreFormatError: It is damaged.
+    """
+    schedule, firing = load_schedule(message), firing_of(message)
     if firing is None or schedule is None:
         return
-    now, roles, bodies, rows = firing
-    known = [schedule.body if values is None else body_from(values) for values in bodies]
-    specs = [TaskSpec(body=known[place], **dict(zip(_SPEC_FIELDS, values, strict=True))) for place, values in rows]
+    try:
+        now, roles, bodies, rows = firing
+        known = [schedule.body if values is None else body_from(values) for values in bodies]
+        specs = [TaskSpec(body=known[place], **dict(zip(_SPEC_FIELDS, values, strict=True))) for place, values in rows]
+    except DAMAGE as error:
+        raise _damaged(message, error) from error
     await Tasks(store, frozenset(map(Role, roles))).enqueue(specs, now, progress)
     await store.jetstream.write([Write(subject, message.rev, dump_schedule(schedule), is_only=True)], progress)
 

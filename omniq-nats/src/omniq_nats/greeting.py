@@ -50,7 +50,8 @@ async def greet(store: Store) -> Capabilities:
     store.jetstream.rolls_up = _numbers(version) >= _ROLLING
     identity = secrets.token_hex(16)
     told = await _stream(store, store.names.log, identity)
-    await _stream(store, store.names.keys, identity)
+    keys = await _stream(store, store.names.keys, identity)
+    store.jetstream.is_direct = all(each["config"]["num_replicas"] == 1 for each in (told, keys))
     mark = _mark_of(told)
     if mark.get("min_writer", MIN_WRITER) > FORMAT:
         raise StoreFormatError(
@@ -98,7 +99,7 @@ def stream_config(store: Store, name: str, identity: str) -> dict[str, Any]:
 
 async def _stream(store: Store, name: str, identity: str) -> dict[str, Any]:
     """Return what the server tells about a stream, which is made if there is none."""
-    refusal: RefusedError | None = None
+    refusal = RefusedError(_IN_USE, 0, "")
     for pause in (*PAUSES, None):
         found = await store.jetstream.info(name)
         if found is not None:

@@ -91,17 +91,17 @@ class JetStream:
     Args:
         link: The way to the servers.
         names: Of the streams.
-        is_direct: Whether any server that answers has the last message of a subject: there is one replica.
 
     Attributes:
+        is_direct: Whether any server that answers has the last message of a subject: there is one replica.
         rolls_up: Whether a message may take the place of older ones of its subject. Consumers of old servers then pass
             over messages of others; there the one that was replaced is deleted by its number.
     """
 
-    def __init__(self, link: Link, names: Names, *, is_direct: bool) -> None:
+    def __init__(self, link: Link, names: Names) -> None:
         self.link = link
         self.names = names
-        self._is_direct = is_direct
+        self.is_direct = False
         self.rolls_up = True
 
     # Management
@@ -267,7 +267,7 @@ class JetStream:
         """
         streams = [self.names.log if self._in_log(subject) else self.names.keys for subject in subjects]
         requests: list[Request]
-        if self._is_direct:
+        if self.is_direct:
             requests = [
                 (f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", b"")
                 for stream, subject in zip(streams, subjects, strict=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from omniq.errors import StoreFormatError
 from omniq.storage.limits import check_schedule
 from omniq.storage.schedules import ScheduleStorage
 from omniq_nats.feed import scan
@@ -134,7 +135,7 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         """Return the message of a schedule, once its last fire is complete."""
         while True:
             (message,) = await self._last([schedule_id])
-            if message is None or firing_of(message.payload) is None:
+            if message is None or firing_of(message) is None:
                 return message
             await complete(self.shared, self.shared.names.schedule(schedule_id), message, progress)
 
@@ -149,7 +150,11 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
         subject = f"{store.names.prefix}.s.>"
         async with contextlib.aclosing(scan(store.jetstream, store.names.log, subject)) as messages:
             async for message in messages:
-                schedule = load_schedule(Message(message.rev, message.payload, 0))
+                try:
+                    schedule = load_schedule(Message(message.rev, message.payload, 0))
+                except StoreFormatError:
+                    store.view.damaged.add(message.rev)  # the others go on
+                    continue
                 if schedule is not None:
                     found.append(schedule)
         return found

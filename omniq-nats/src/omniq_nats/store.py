@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from omniq.errors import OmniQError, StorageError, StoreClosedError, StoreFormatError
 from omniq.storage.shared import Shared
 from omniq_nats.clock import clock_of
-from omniq_nats.codec import SEQ, Slot, load_slot, unpack
+from omniq_nats.codec import DAMAGE, SEQ, Slot, load_slot, unpack
 from omniq_nats.failures import lost
 from omniq_nats.feed import Feed, scan
+from omniq_nats.firing import firing_of
 from omniq_nats.greeting import greet
 from omniq_nats.jetstream import CONFLICT, CURRENT, JetStream, Message, Progress, Write, millis
 from omniq_nats.link import Link
@@ -34,6 +35,7 @@ T = TypeVar("T")
 _GRACE = 2.0
 """Seconds for calls that are under way to end when the store is closed."""
 _MEASURE = 1.0
+_OWN = 1000
 _LOOK = 0.1
 """Seconds for the feed to give what the server has, before it is looked for."""
 
@@ -74,7 +76,7 @@ class Store(Shared):
 
     def _reset(self) -> None:
         self.link = Link(self.options)
-        self.jetstream = JetStream(self.link, self.names, is_direct=self.options.replicas == 1)
+        self.jetstream = JetStream(self.link, self.names)
         self.clock = clock_of(self.options.where)
         self.view = View()
         self.is_attached = False
@@ -83,6 +85,7 @@ class Store(Shared):
         self._feed: Feed | None = None
         self._passed = 0
         self._own: set[int] = set()
+        self._most_own = _OWN
         self._sent: dict[bytes, tuple[bytes, Slot]] = {}
         self._active: set[asyncio.Task[Any]] = set()
         self._lingering: set[asyncio.Task[Any]] = set()
@@ -197,6 +200,7 @@ class Store(Shared):
             raise StoreFormatError(f"The stream {self.names.log} was deleted. Open the store again to make a new one.")
         if "ts" in told:
             self.clock.measured(before, after, (millis(told["ts"]) + 0.5) / 1000)
+        self.jetstream.is_direct = told["config"]["num_replicas"] == 1  # an operator may have changed it
         last: int = told["state"]["last_seq"]
         return last
 
@@ -246,7 +250,7 @@ class Store(Shared):
                         self._apply(message)
             self._passed = began
             self._own.clear()
-            self._feed = Feed(self.jetstream, self.names.log, self._take, self._going_on, lambda _: self.view.wake())
+            self._feed = Feed(self.jetstream, self.names.log, self._take, self._going_on, self.view.wake)
             self._feed.start()
             self.is_attached = True
 
@@ -279,20 +283,21 @@ class Store(Shared):
                     future.set_result(None)
 
     def _apply(self, message: Delivered) -> None:
-        if message.subject.endswith(b".h"):
-            try:
+        """Take a message that is not known; one that is damaged must not hold up those after it."""
+        kind = message.subject[len(self.names.prefix) + 1 : len(self.names.prefix) + 2]
+        try:
+            if message.subject.endswith(b".h"):
                 self.view.apply(load_slot(message.payload, message.rev))
-            except StoreFormatError:
-                self.view.damaged.add(message.rev)
-        elif message.subject[len(self.names.prefix) + 1 :].startswith(b"q."):
-            queue, paused = unpack(message.payload)
-            self.view.pause(queue, paused=paused)
-        elif message.subject[len(self.names.prefix) + 1 :].startswith(b"s."):
-            subject = message.subject.decode()
-            if message.payload and unpack(message.payload)[2] is not None:
-                self.view.firing[subject] = Message(message.rev, message.payload, 0)
-            else:
+            elif kind == b"q":
+                queue, paused = unpack(message.payload)
+                self.view.pause(queue, paused=paused)
+            elif kind == b"s":
+                subject, stored = message.subject.decode(), Message(message.rev, message.payload, 0)
                 self.view.firing.pop(subject, None)
+                if firing_of(stored) is not None:
+                    self.view.firing[subject] = stored
+        except (StoreFormatError, *DAMAGE):
+            self.view.damaged.add(message.rev)
 
     # Tasks
 
@@ -303,6 +308,9 @@ class Store(Shared):
                 self._advance(rev)
             else:
                 self._own.add(rev)
+                if len(self._own) > self._most_own:  # of some the echo never comes: they were replaced before
+                    self._own = {each for each in self._own if each > self._passed}
+                    self._most_own = 2 * len(self._own) + _OWN
 
     async def load(self, ids: Sequence[str]) -> list[Slot]:
         """Return what the leader has for task ids."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
+from omniq.errors import StoreFormatError
 from omniq.models.config import Role
 from omniq.models.status import TERMINAL, TaskStatus
 from omniq.storage import transitions
@@ -452,7 +453,10 @@ class NatsTaskQueue(NatsRole, TaskQueue):
                 await self._tasks.help(await store.time(now), progress)
             while view.firing:
                 subject, message = view.firing.popitem()
-                await complete(store, subject, message, progress)
+                try:
+                    await complete(store, subject, message, progress)
+                except StoreFormatError:
+                    view.damaged.add(message.rev)
         return await store.time(now), Progress()
 
     async def _helped(self) -> View:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["View"]
 
+_ENTRIES, _FEW = 4, 250
+"""So many entries are kept for each task, and so many tasks are counted in addition, before old entries are dropped."""
+
 Entry = tuple[int, int, int, Slot]
 """A time, the task's seq and its message's number, and the slot; not valid any more once the task has a later one."""
 
@@ -60,6 +63,7 @@ class View:
         self._ready: dict[str, list[list[Entry]]] = {}
         self._leases: dict[str, list[Entry]] = {}
         self._expiring: dict[str, list[Entry]] = {}
+        self._entries = 0
         self._gone: deque[Slot] = deque()
         self._waits: set[asyncio.Event] = set()
         self._waits_for: dict[str, set[asyncio.Event]] = {}
@@ -80,6 +84,8 @@ class View:
             self.latest = max(self.latest, _latest(slot))
             if slot.stage is None:
                 self.index(slot)
+                if self._entries > _ENTRIES * (len(self.slots) + _FEW):
+                    self._index_again()
         for event in (*self._waits, *self._waits_for.get(slot.id, ())):
             event.set()
 
@@ -92,10 +98,20 @@ class View:
             if ranks is None:
                 ranks = self._ready[queue] = [[] for _ in range(10)]
             heapq.heappush(ranks[9 - row[PRIORITY]], (row[READY_AT], row[SEQ], slot.rev, slot))
+            self._entries += 1
             if row[EXPIRES_AT] is not None:
                 heapq.heappush(self._expiring.setdefault(queue, []), (row[EXPIRES_AT], row[SEQ], slot.rev, slot))
+                self._entries += 1
         elif state == RUNNING:
             heapq.heappush(self._leases.setdefault(queue, []), (row[LEASE_UNTIL], row[SEQ], slot.rev, slot))
+            self._entries += 1
+
+    def _index_again(self) -> None:
+        """Drop the entries that are not valid any more: who never claims does not come upon them."""
+        self._ready, self._leases, self._expiring, self._entries = {}, {}, {}, 0
+        for slot in self.slots.values():
+            if slot.row is not None and slot.stage is None:
+                self.index(slot)
 
     def pause(self, queue: str, *, paused: bool) -> None:
         """Take the message that tells whether a queue is paused."""
@@ -130,6 +146,7 @@ class View:
                 if entry is None or entry[0] > now:
                     break
                 heapq.heappop(heap)
+                self._entries -= 1
                 expires_at = entry[3].row[EXPIRES_AT]  # type: ignore[index] # it is PENDING
                 if expires_at is None or expires_at > now:  # else a sweep that stopped left it
                     found.append(entry[3])
@@ -187,6 +204,7 @@ class View:
             if slots.get(slot.id) is slot:
                 return entry
             heapq.heappop(heap)
+            self._entries -= 1
         return None
 
     # Waiting

@@ -84,9 +84,12 @@ async def unique_keys(trial: Trial) -> None:
             assert [r.id for r in listed] == [f"a{number}", f"b{number}", f"d{number}"]
 
 
-def _bodies(trial: Trial, capabilities: Capabilities) -> list[TaskBody]:
-    """Return bodies of many kinds, each with at most what the profile stores and half of what the store takes."""
-    largest = min(trial.profile.large_payload, capabilities.max_payload_bytes // 2)
+def _largest(trial: Trial, capabilities: Capabilities) -> int:
+    """Return how much is put into one payload: what the profile stores, and a body of two such fits into the store."""
+    return min(trial.profile.large_payload, capabilities.max_payload_bytes // 2)
+
+
+def _bodies(largest: int) -> list[TaskBody]:
     every_byte = bytes(range(256))
     sizes = [size for size in (0, 1, 255, 65_536, largest) if size <= largest]
     payloads = [(every_byte * (size // 256 + 1))[:size] for size in sizes]
@@ -103,7 +106,7 @@ async def payloads(trial: Trial) -> None:
     """A task's body comes back byte for byte, by reading and by claiming."""
     async with trial.space() as space:
         queue = (await space.open()).task_queue
-        bodies = _bodies(trial, queue.capabilities)
+        bodies = _bodies(_largest(trial, queue.capabilities))
         await queue.enqueue([TaskSpec(id=f"t{n}", body=body, queue="a") for n, body in enumerate(bodies)], now=T0)
         found = await queue.get([f"t{n}" for n in range(len(bodies))])
         assert [record.body for record in found if record] == bodies
@@ -180,7 +183,7 @@ async def result_values(trial: Trial) -> None:
     """A result's value and error come back byte for byte."""
     async with trial.space() as space:
         results = (await space.open()).results
-        values = [body.args for body in _bodies(trial, results.capabilities)]
+        values = [body.args for body in _bodies(_largest(trial, results.capabilities))]
         texts = (b'"\\u0000"', b'"\xf0\x9f\x98\x80"', b"null")
         records = [outcome(f"v{n}", value=value, codec="msgpack") for n, value in enumerate(values)]
         records += [outcome(f"j{n}", value=value) for n, value in enumerate(texts)]
@@ -198,7 +201,7 @@ async def joined_result_values(trial: Trial) -> None:
     """A result that the queue stores itself comes back byte for byte."""
     async with trial.space() as space:
         stores = await space.open()
-        values = [(body.args, "msgpack") for body in _bodies(trial, stores.results.capabilities)]
+        values = [(body.args, "msgpack") for body in _bodies(_largest(trial, stores.results.capabilities))]
         values += [(b'"\\u0000"', "json"), (b'"\xf0\x9f\x98\x80"', "json"), (b"null", "json")]
         await stores.task_queue.enqueue([spec(f"t{n}") for n in range(len(values))], now=T0)
         grants = await claim(stores.task_queue, limit=len(values), now=T0)
