@@ -188,7 +188,7 @@ class Link:
     async def _connect(self, server: str) -> Wire:
         options = self.options
         prefix = f"{options.inbox_prefix}.{secrets.token_hex(11)}"
-        wire = Wire(prefix, lambda: self._lost(wire))
+        wire = Wire(prefix, lambda: self._lost(wire), encrypts=options.encrypts)
         try:
             await wire.connect(
                 server,
@@ -236,7 +236,7 @@ def _context(options: NatsOptions) -> ssl.SSLContext | None:
     Raises:
         ConfigError: A certificate or key cannot be read.
     """
-    if not (options.tls or options.tls_first or options.tls_ca or options.tls_cert):
+    if not options.encrypts:
         return None
     try:
         context = ssl.create_default_context(cafile=None if options.tls_ca is None else str(options.tls_ca))

@@ -100,6 +100,12 @@ class NatsOptions:
         return parse_options(cls, config, split_url=_split)
 
     @property
+    def encrypts(self) -> bool:
+        """Whether connections have to be encrypted."""
+        asked = (self.tls, self.tls_first, self.tls_ca, self.tls_cert)
+        return any(asked) or any(server.startswith("tls:") for server in self.servers)
+
+    @property
     def where(self) -> str:
         """The addresses in messages, without logins."""
         return ", ".join(server.rpartition("@")[2].rpartition("//")[2] for server in self.servers)

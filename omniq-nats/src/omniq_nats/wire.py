@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from nats.aio.client import Client
 
+from omniq.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -114,10 +116,12 @@ class Wire(Client):
     Args:
         prefix: The subjects on which answers come begin with it.
         is_lost: Called when the connection broke or was closed.
+        encrypts: Nothing may be sent to a server that does not encrypt.
     """
 
-    def __init__(self, prefix: str, is_lost: Callable[[], None]) -> None:
+    def __init__(self, prefix: str, is_lost: Callable[[], None], *, encrypts: bool) -> None:
         super().__init__()
+        self._encrypts = encrypts
         self._prefix = prefix
         self._skip = len(prefix) + 1
         self._is_lost = is_lost
@@ -153,6 +157,21 @@ class Wire(Client):
         self._check()
         if rest:
             self._protocol.data_received(rest)
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - as in nats-py
+        """Hear what the server tells about itself, before the login is sent.
+
+        Raises:
+            ConfigError: It does not encrypt, of which nats-py takes no notice.
+        """
+        await super()._process_info(info, initial_connection)
+        if self._encrypts:
+            if not (info.get("tls_required") or info.get("tls_available")):
+                raise ConfigError(
+                    "The server does not encrypt, and TLS is asked for: nothing was sent to it. Set up its tls, or "
+                    "leave out tls:// and the options of TLS."
+                )
+            info["tls_required"] = True  # nats-py would not encrypt where that is left to the client
 
     def _check(self) -> None:
         """See to it that a connection that says nothing any more is noticed."""
