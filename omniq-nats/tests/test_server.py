@@ -6,6 +6,7 @@ import asyncio
 import json
 from types import SimpleNamespace
 
+import attrs
 import pytest
 
 from omniq.errors import ConfigError, ConnectionLostError, LimitExceededError, OutcomeUnknownError, StoreFormatError
@@ -218,6 +219,22 @@ async def test_a_write_whose_answer_was_lost_is_looked_for(url, open_roles):
         outcomes, progress = [0], Progress()
         await store.jetstream._look_for([write], [0], outcomes, progress)
         assert (outcomes, progress.applied) == ([rev], 1)
+
+
+async def test_an_older_message_of_a_schedule_that_is_not_deleted_yet_does_not_count(url, open_roles, monkeypatch):
+    # Servers of 2.9 replace no message: the older one is deleted a little later.
+    async with open_roles(url) as roles:
+        store = roles.schedules.shared
+        store.jetstream.rolls_up = False
+        monkeypatch.setattr(store.jetstream, "drop", lambda *_: None)
+        for name in ("moved", "deleted"):
+            schedule = Schedule(id=name, kind=ScheduleKind.INTERVAL, interval_ms=1_000, body=BODY, next_run=0)
+            stored = await roles.schedules.put(schedule)
+        await roles.schedules.put(attrs.evolve(stored, id="moved", next_run=2**42))
+        await roles.schedules.delete(["deleted"])
+        assert [(each.id, each.next_run) for each in await roles.schedules.list()] == [("moved", 2**42)]
+        assert await roles.schedules.due() == []
+        assert await roles.schedules.next_due() == 2**42
 
 
 # Values

@@ -126,10 +126,10 @@ async def _messages(jetstream: JetStream, stream: str, subject: str) -> AsyncIte
 async def _in_log(jetstream: JetStream, found: dict[str, list[str]]) -> set[str]:
     """Add what the log has, and return the ids of tasks with results."""
     names = jetstream.names
-    latest = {}
+    latest, schedules = {}, {}
     async for message in _messages(jetstream, names.log, f"{names.prefix}.s.>"):
-        if message.payload:
-            found["schedules"].append(unpack(message.payload)[0][0])
+        schedules[message.subject] = unpack(message.payload)[0][0] if message.payload else None
+    found["schedules"] += [each for each in schedules.values() if each is not None]
     async for message in _messages(jetstream, names.log, f"{names.prefix}.l.>"):
         if message.subject.endswith(b".h"):
             slot = load_slot(message.payload, message.rev)

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from omniq.errors import OmniQError, OutcomeUnknownError
+from omniq.errors import ConfigError, OmniQError, OutcomeUnknownError
 from omniq_nats.failures import RefusedError, answer_of, lost
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class JetStream:
         Raises:
             RefusedError: The server refused it.
             ConnectionLostError: There is no answer.
+            ConfigError: The user may not make it.
         """
         payload = b"" if body is None else json.dumps(body).encode()
         request = [(f"$JS.API.{subject}", b"", payload)]
@@ -119,8 +120,7 @@ class JetStream:
         for pause in (*PAUSES, None):
             (reply,) = await self.link.read(request)
             if reply is None:
-                self.link.check_open()
-                raise lost(self.link.options.where, "it did not come in time")
+                raise self._unanswered(subject)
             try:
                 if not reply[0].startswith(b"NATS/1.0 503"):
                     return answer_of(reply[1])
@@ -131,6 +131,16 @@ class JetStream:
             if pause is not None:
                 await asyncio.sleep(pause)
         raise refusal.mapped()
+
+    def _unanswered(self, subject: str) -> OmniQError:
+        """Return the error of a request that has no answer and changes nothing."""
+        self.link.check_open()
+        if "ermissions" in self.link.refusal and subject in self.link.refusal:
+            return ConfigError(
+                f"The server at {self.link.options.where} refuses a request: {self.link.refusal}. Give the user this "
+                "permission; the documentation of the NATS backend lists all."
+            )
+        return lost(self.link.options.where, "it did not come in time")
 
     async def info(self, stream: str) -> dict[str, Any] | None:
         """Return what the server tells about a stream, None if there is no such stream."""
@@ -285,8 +295,7 @@ class JetStream:
             refusal: RefusedError | None = None
             for index, reply in zip(todo, replies, strict=True):
                 if reply is None:
-                    self.link.check_open()
-                    raise lost(self.link.options.where, "it did not come in time")
+                    raise self._unanswered(requests[index][0])
                 try:
                     found[index] = _message(*reply)
                 except RefusedError as error:

@@ -35,6 +35,9 @@ class Link:
 
     Args:
         options: How to reach the servers.
+
+    Attributes:
+        refusal: The last thing that the server refused on the connection before this one.
     """
 
     def __init__(self, options: NatsOptions) -> None:
@@ -46,6 +49,7 @@ class Link:
         self._is_closed = False
         self._first = 0
         self._failures = 0
+        self.refusal = ""
         self._listeners: set[Callable[[], None]] = set()
 
     async def wire(self) -> Wire:
@@ -147,6 +151,7 @@ class Link:
             await asyncio.wait(pending)
 
     def _lost(self, wire: Wire) -> None:
+        self.refusal = wire.refusal
         if self._wire is wire:
             self._wire = None
         with contextlib.suppress(RuntimeError):  # the event loop is closed

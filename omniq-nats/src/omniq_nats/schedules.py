@@ -146,15 +146,13 @@ class NatsScheduleStorage(NatsRole, ScheduleStorage):
     async def _all(self) -> builtins.list[Schedule]:
         store = self.opened
         await store.settled()
-        found = []
+        found: dict[bytes, Schedule | None] = {}
         subject = f"{store.names.prefix}.s.>"
         async with contextlib.aclosing(scan(store.jetstream, store.names.log, subject)) as messages:
-            async for message in messages:
+            async for message in messages:  # of a schedule there may be older ones, which are about to be deleted
                 try:
-                    schedule = load_schedule(Message(message.rev, message.payload, 0))
+                    found[message.subject] = load_schedule(Message(message.rev, message.payload, 0))
                 except StoreFormatError:
                     store.view.damaged.add(message.rev)  # the others go on
-                    continue
-                if schedule is not None:
-                    found.append(schedule)
-        return found
+                    found[message.subject] = None
+        return [schedule for schedule in found.values() if schedule is not None]
