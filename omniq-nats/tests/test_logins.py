@@ -106,7 +106,9 @@ async def test_a_credentials_file_of_an_operators_account(open_roles, tmp_path):
             account.public_key.decode(): account_token(account, "shop", stored),
         },
     }
-    jwt = token_of(account, user.public_key.decode(), "ann", {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1})
+    jwt = token_of(
+        account, user.public_key.decode(), "ann", {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1}
+    )
     text = "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n"
     text += "-----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n"
     (tmp_path / "good.creds").write_text(text.format(jwt, seed_of(user)))
@@ -168,7 +170,9 @@ def files(tmp_path_factory):
         "ca_file": written("authority.pem", authority.cert_pem),
     }
     client = authority.issue_cert("app").private_key_and_cert_chain_pem
-    return Files(options, str(folder / "authority.pem"), written("other.pem", other.cert_pem), written("app.pem", client))
+    return Files(
+        options, str(folder / "authority.pem"), written("other.pem", other.cert_pem), written("app.pem", client)
+    )
 
 
 async def test_an_encrypted_connection(open_roles, files):

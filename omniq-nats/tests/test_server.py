@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from omniq.errors import ConfigError, ConnectionLostError, LimitExceededError, OutcomeUnknownError, StoreFormatError
+from omniq.errors import ConfigError, ConnectionLostError, LimitExceededError, StoreFormatError
 from omniq.models.record import Completion, Failure, TaskBody, TaskFilter, TaskSpec
 from omniq.models.result import ResultRecord
 from omniq.models.schedule import Schedule, ScheduleKind
@@ -103,25 +103,6 @@ async def test_what_happened_meanwhile_is_known_soon_after_a_connection_is_back(
                 async with asyncio.timeout(2):
                     await wait
                 await direct.queue.claim(["default"], 1, "w", 30_000, NONCE)
-
-
-async def test_logins(open_roles):
-    with servers.start("nats", authorization={"user": "ann", "password": "s3cret"}) as server:
-        async with open_roles(server.url, user="ann", password="s3cret") as roles:
-            assert [answer.created for answer in await roles.queue.enqueue([spec("t")])] == [True]
-        with pytest.raises(ConfigError, match="refused the login"):
-            async with open_roles(server.url, user="ann", password="wrong"):
-                pass
-
-
-async def test_an_nkey(open_roles, tmp_path):
-    nkeys = pytest.importorskip("nkeys")
-    seed = b"SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
-    public = nkeys.from_seed(bytearray(seed)).public_key.decode()
-    (tmp_path / "seed").write_bytes(seed)
-    with servers.start("nats", authorization={"users": [{"nkey": public}]}) as server:
-        async with open_roles(server.url, nkey=str(tmp_path / "seed")) as roles:
-            assert await roles.queue.count() == 0
 
 
 async def test_a_server_without_jetstream_is_refused(tmp_path):
@@ -403,28 +384,3 @@ async def test_the_doctor_checks_what_the_options_say_of_the_disk(open_roles, in
             )
             found = {each.name: each for each in await omniq_doctor_checks(SimpleNamespace(stores=stores))}
             assert found["nats durability"].severity is severity, json.dumps(str(found))
-
-
-# A cluster
-
-
-async def test_a_cluster_goes_on_without_its_leader(open_roles):
-    with servers.cluster("nats") as cluster:
-        async with open_roles(cluster.url, replicas=3) as roles:
-            queue = roles.queue
-            assert queue.capabilities.durability is Durability.REPLICATED
-            store = queue.shared
-            for number in range(30):
-                await queue.enqueue([spec(f"t{number}")])
-            leader = (await store.jetstream.info(store.names.log))["cluster"]["leader"]
-            cluster.nodes[int(leader.rpartition("-")[2])].kill()
-            acknowledged = 0
-            async with asyncio.timeout(60):
-                while acknowledged < 30:
-                    try:
-                        await queue.enqueue([spec(f"u{acknowledged}")])
-                        acknowledged += 1
-                    except (ConnectionLostError, OutcomeUnknownError):
-                        await asyncio.sleep(0.1)
-            ids = {record.id for record in await queue.list(limit=1000)}
-            assert ids >= {f"t{n}" for n in range(30)} | {f"u{n}" for n in range(30)}
