@@ -155,7 +155,7 @@ class Slot:
         made.result = self.result
         made.following = self.following
         made.is_logged = self.is_logged
-        if self.is_logged and self.entry is None:
+        if self.entry is None:
             made.spare = self.rev
         return made
 
@@ -180,6 +180,11 @@ class Slot:
     def is_unfinished(self) -> bool:
         """Whether a step is under way that others have to complete."""
         return self.row is not None and (self.stage is not None or self.following is not None)
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it only tells that the task is gone, and nobody needs it once everybody has seen that."""
+        return self.row is None and not self.outbox and self.result is None and not self.is_logged
 
     @property
     def is_visible(self) -> bool:

@@ -24,6 +24,7 @@ __all__ = ["NatsEventStorage"]
 _WINDOW = 1000
 _MOST = 1 << 62
 _LOOK_AGAIN = 1.0
+_ROUNDS = 10
 
 
 class NatsEventStorage(NatsRole, EventStorage):
@@ -156,7 +157,32 @@ class NatsEventStorage(NatsRole, EventStorage):
         gone = 0
         for message in old:
             gone += await self._remove(message, progress)
+        await self._free([message.subject.decode() for message in old if message.subject.endswith(b".h")], progress)
         return gone
+
+    async def _free(self, subjects: Sequence[str], progress: Progress) -> None:
+        """Note of tasks without any entry left that their messages need not stay."""
+        store = self.shared
+        for _ in range(_ROUNDS):
+            subjects = list(dict.fromkeys(subjects))
+            firsts, lasts = await store.jetstream.first(subjects), await store.jetstream.last(subjects)
+            made, old, again = [], [], []
+            for subject, first, last in zip(subjects, firsts, lasts, strict=True):
+                if first is None or last is None or load_slot(first.payload, first.rev).entry is not None:
+                    continue
+                slot = load_slot(last.payload, last.rev)
+                if first.rev != last.rev:
+                    old.append(first.rev)  # it was to be deleted, and that has not come to the server
+                    again.append(subject)
+                elif slot.is_logged:
+                    slot = slot.copy()
+                    slot.is_logged = False
+                    made.append(slot)
+            await store.jetstream.delete(store.names.log, old, progress)
+            await store.put(made, progress)  # who was quicker has written an entry, which will be removed in its turn
+            subjects = again
+            if not subjects:
+                return
 
     async def _remove(self, message: Delivered, progress: Progress) -> bool:
         """Remove an entry; a message that is a task's last one is written again without it."""

@@ -24,6 +24,7 @@ FORMAT = 1
 MIN_WRITER = 1
 _OLDEST = (2, 9)
 _ROLLING = (2, 10)
+_PASSING = (2, 11)
 _ROOM = 64 * 1024
 """Bytes of a message for what is stored beside the payload: names, errors, and the protocol's own."""
 _SAMPLES = 3
@@ -51,6 +52,7 @@ async def greet(store: Store) -> Capabilities:
     identity = secrets.token_hex(16)
     told = await _stream(store, store.names.log, identity)
     keys = await _stream(store, store.names.keys, identity)
+    store.jetstream.passes = _numbers(version) >= _PASSING and bool(told["config"].get("allow_msg_ttl"))
     store.jetstream.is_direct = all(each["config"]["num_replicas"] == 1 for each in (told, keys))
     mark = _mark_of(told)
     if mark.get("min_writer", MIN_WRITER) > FORMAT:
@@ -93,6 +95,7 @@ def stream_config(store: Store, name: str, identity: str) -> dict[str, Any]:
         "max_msgs_per_subject": -1 if is_log else 1,
         "allow_rollup_hdrs": True,
         "allow_direct": True,
+        "allow_msg_ttl": True,  # older servers pass over it
         "duplicate_window": 100_000_000,
     }
 

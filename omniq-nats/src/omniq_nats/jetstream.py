@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from omniq_nats.names import Names
     from omniq_nats.wire import Request
 
-__all__ = ["CONFLICT", "CURRENT", "PAUSES", "JetStream", "Message", "Progress", "Write", "millis"]
+__all__ = ["CONFLICT", "CURRENT", "PASSING", "PAUSES", "JetStream", "Message", "Progress", "Write", "millis"]
 
 CONFLICT = 0
 """Stands for the number of a message that was not written, because another one was written before."""
@@ -34,6 +34,8 @@ _NO_STREAM = 10059
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.4, 0.4, 0.4)
 """Seconds between the tries of what the server cannot do at the moment."""
 _MOST_TIME = 3.0
+PASSING = 86_400
+"""Seconds for which the message stays that tells of the end of a task: whoever follows the log has to see it."""
 
 
 class Write(NamedTuple):
@@ -44,12 +46,14 @@ class Write(NamedTuple):
         expected: The number of the subject's last message, 0 if there must be none, None if that does not matter.
         payload: What is written.
         is_only: Whether older messages of the subject go.
+        is_passing: Whether it may go by itself after `PASSING` seconds, where servers can do that.
     """
 
     subject: str
     expected: int | None
     payload: bytes
     is_only: bool = False
+    is_passing: bool = False
 
 
 class Message(NamedTuple):
@@ -96,6 +100,7 @@ class JetStream:
         is_direct: Whether any server that answers has the last message of a subject: there is one replica.
         rolls_up: Whether a message may take the place of older ones of its subject. Consumers of old servers then pass
             over messages of others; there the one that was replaced is deleted by its number.
+        passes: Whether a message may have a time after which it goes.
     """
 
     def __init__(self, link: Link, names: Names) -> None:
@@ -103,6 +108,7 @@ class JetStream:
         self.names = names
         self.is_direct = False
         self.rolls_up = True
+        self.passes = False
 
     # Management
 
@@ -170,7 +176,7 @@ class JetStream:
     async def _write(self, writes: Sequence[Write], progress: Progress) -> list[int]:
         outcomes: list[int] = [CONFLICT] * len(writes)
         todo = list(range(len(writes)))
-        requests = [_request(write, rolls_up=self.rolls_up) for write in writes]
+        requests = [self._request(write) for write in writes]
         failure: OmniQError | None = None
         clock = asyncio.get_running_loop().time
         until = clock() + _MOST_TIME
@@ -200,6 +206,16 @@ class JetStream:
             await asyncio.sleep(pause)
             todo, failure = away, None
         return outcomes
+
+    def _request(self, write: Write) -> Request:
+        headers = b""
+        if write.expected is not None:
+            headers = b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % write.expected
+        if write.is_only and self.rolls_up:
+            headers += b"Nats-Rollup: sub\r\n"
+        if write.is_passing and self.passes:
+            headers += b"Nats-TTL: %d\r\n" % PASSING
+        return write.subject, headers, write.payload
 
     def _drop_replaced(self, writes: Sequence[Write], outcomes: Sequence[int]) -> None:
         done = zip(writes, outcomes, strict=True)
@@ -269,6 +285,17 @@ class JetStream:
 
     # Reading
 
+    async def first(self, subjects: Sequence[str]) -> list[Message | None]:
+        """Return the first message of each subject of the log, as the leader has it.
+
+        Raises:
+            ConnectionLostError: The answers were lost.
+        """
+        request = f"$JS.API.STREAM.MSG.GET.{self.names.log}"
+        return await self._messages(
+            [(request, b"", b'{"seq":1,"next_by_subj":"%b"}' % subject.encode()) for subject in subjects]
+        )
+
     async def last(self, subjects: Sequence[str]) -> list[Message | None]:
         """Return the last message of each subject, as the leader has it.
 
@@ -287,8 +314,11 @@ class JetStream:
                 (f"$JS.API.STREAM.MSG.GET.{stream}", b"", b'{"last_by_subj":"%b"}' % subject.encode())
                 for stream, subject in zip(streams, subjects, strict=True)
             ]
-        found: list[Message | None] = [None] * len(subjects)
-        todo = list(range(len(subjects)))
+        return await self._messages(requests)
+
+    async def _messages(self, requests: Sequence[Request]) -> list[Message | None]:
+        found: list[Message | None] = [None] * len(requests)
+        todo = list(range(len(requests)))
         for pause in (*PAUSES, None):
             replies = await self.link.read([requests[index] for index in todo])
             away: list[int] = []
@@ -329,15 +359,6 @@ def _outcome(headers: bytes, payload: bytes) -> tuple[int, RefusedError | None]:
         return (int(found[1]) if found else CONFLICT), None
     refusal = _refusal(headers, payload)
     return CONFLICT, None if refusal.code in _WRONG_SEQUENCE else refusal
-
-
-def _request(write: Write, *, rolls_up: bool) -> Request:
-    headers = b""
-    if write.expected is not None:
-        headers = b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % write.expected
-    if write.is_only and rolls_up:
-        headers += b"Nats-Rollup: sub\r\n"
-    return write.subject, headers, write.payload
 
 
 def _refusal(headers: bytes, payload: bytes) -> RefusedError:

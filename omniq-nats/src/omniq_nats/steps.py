@@ -60,7 +60,7 @@ class Steps:
             old: What was under the id before: nothing, or what a purge left.
         """
         slot = Slot(spec.id, old.rev, _row(spec, body, now))
-        slot.result, slot.is_logged = old.result, old.is_logged
+        slot.result, slot.is_logged, slot.spare = old.result, old.is_logged, old.rev
         if spec.unique_key is None:
             self.open(slot, now)
         else:

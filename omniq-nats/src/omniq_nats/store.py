@@ -16,7 +16,7 @@ from omniq_nats.failures import lost
 from omniq_nats.feed import Feed, scan
 from omniq_nats.firing import firing_of
 from omniq_nats.greeting import greet
-from omniq_nats.jetstream import CONFLICT, CURRENT, JetStream, Message, Progress, Write, millis
+from omniq_nats.jetstream import CONFLICT, CURRENT, PASSING, JetStream, Message, Progress, Write, millis
 from omniq_nats.link import Link
 from omniq_nats.names import Names
 from omniq_nats.view import View
@@ -36,6 +36,8 @@ _GRACE = 2.0
 """Seconds for calls that are under way to end when the store is closed."""
 _MEASURE = 1.0
 _OWN = 1000
+_LONG = PASSING / 4
+"""Seconds after the last message, when the tasks are read again: what told that some are gone may be gone, too."""
 _LOOK = 0.1
 """Seconds for the feed to give what the server has, before it is looked for."""
 
@@ -84,6 +86,7 @@ class Store(Shared):
         self._attaching = asyncio.Lock()
         self._feed: Feed | None = None
         self._passed = 0
+        self._passed_at = 0.0
         self._own: set[int] = set()
         self._most_own = _OWN
         self._sent: dict[bytes, tuple[bytes, Slot]] = {}
@@ -233,26 +236,38 @@ class Store(Shared):
             self._advance(last)
 
     async def _attach(self) -> None:
-        if not self.is_attached:
-            async with self._attaching:
-                await self._follow()
-
-    async def _follow(self) -> None:
-        """Read the tasks that there are, and follow what becomes of them; once."""
-        if not self.is_attached:
+        """Read the tasks that there are, and follow what becomes of them."""
+        if self._is_current:
+            return
+        async with self._attaching:
+            if self._is_current:  # somebody else has done it meanwhile
+                return  # type: ignore[unreachable]
             began = await self.last_rev()
-            for pattern in ("l.*.h", "q.*", "s.*"):
-                subject = f"{self.names.prefix}.{pattern}"
-                async with contextlib.aclosing(
-                    scan(self.jetstream, self.names.log, subject, is_latest=True)
-                ) as messages:
-                    async for message in messages:
-                        self._apply(message)
-            self._passed = began
-            self._own.clear()
-            self._feed = Feed(self.jetstream, self.names.log, self._take, self._going_on, self.view.wake)
-            self._feed.start()
-            self.is_attached = True
+            await self._read_all(began)
+            if not self.is_attached:
+                self._passed = began
+                self._own.clear()
+                self._feed = Feed(self.jetstream, self.names.log, self._take, self._going_on, self.view.wake)
+                self._feed.start()
+                self.is_attached = True
+            self._passed_at = time.time()
+
+    @property
+    def _is_current(self) -> bool:
+        return self.is_attached and time.time() - self._passed_at < _LONG
+
+    async def _read_all(self, began: int) -> None:
+        """Read what there is, and forget tasks that were known by `began` and are not there any more."""
+        seen: set[str] = set()
+        for pattern in ("l.*.h", "q.*", "s.*"):
+            subject = f"{self.names.prefix}.{pattern}"
+            async with contextlib.aclosing(scan(self.jetstream, self.names.log, subject, is_latest=True)) as messages:
+                async for message in messages:
+                    task_id = self._apply(message)
+                    if task_id is not None:
+                        seen.add(task_id)
+        if self.is_attached:
+            self.view.keep(seen, began)
 
     def _going_on(self) -> Mapping[str, object]:
         return {"deliver_policy": "by_start_sequence", "opt_start_seq": self._passed + 1}
@@ -276,19 +291,25 @@ class Store(Shared):
             rev += 1
             own.discard(rev)
         self._passed = rev
+        self._passed_at = time.time()
         self.view.passed(rev)
         if self._advanced:
             for future, last in self._advanced.items():
                 if last <= rev and not future.done():
                     future.set_result(None)
 
-    def _apply(self, message: Delivered) -> None:
-        """Take a message that is not known; one that is damaged must not hold up those after it."""
+    def _apply(self, message: Delivered) -> str | None:
+        """Take a message that is not known, and return the id if it is a task's.
+
+        One that is damaged must not hold up those after it.
+        """
         kind = message.subject[len(self.names.prefix) + 1 : len(self.names.prefix) + 2]
         try:
             if message.subject.endswith(b".h"):
-                self.view.apply(load_slot(message.payload, message.rev))
-            elif kind == b"q":
+                slot = load_slot(message.payload, message.rev)
+                self.view.apply(slot)
+                return slot.id
+            if kind == b"q":
                 queue, paused = unpack(message.payload)
                 self.view.pause(queue, paused=paused)
             elif kind == b"s":
@@ -298,6 +319,7 @@ class Store(Shared):
                     self.view.firing[subject] = stored
         except (StoreFormatError, *DAMAGE):
             self.view.damaged.add(message.rev)
+        return None
 
     # Tasks
 
@@ -332,7 +354,10 @@ class Store(Shared):
         """
         self.check_usable()
         task = self.names.task
-        writes = [Write(task(slot.id), slot.rev, slot.dump(), bool(slot.rev) and not slot.is_logged) for slot in slots]
+        writes = [
+            Write(task(slot.id), slot.rev, slot.dump(), bool(slot.rev) and not slot.is_logged, slot.is_passing)
+            for slot in slots
+        ]
         sent = {write.subject.encode(): (write.payload, slot) for write, slot in zip(writes, slots, strict=True)}
         if self.is_attached:
             self._sent.update(sent)  # echoes may come before the answers
@@ -350,7 +375,7 @@ class Store(Shared):
                 answers.append(False)
                 continue
             _stored(slot, rev)
-            if slot.spare:
+            if slot.spare and slot.is_logged:  # else the new one has taken its place
                 spare.append(slot.spare)
             if apply is not None:
                 apply(slot)

@@ -27,7 +27,7 @@ from omniq_nats.codec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from omniq_nats.jetstream import Message
 
@@ -124,6 +124,14 @@ class View:
             slot = self._gone.popleft()
             if self.slots.get(slot.id) is slot:
                 del self.slots[slot.id]
+
+    def keep(self, ids: Collection[str], rev: int) -> None:
+        """Forget the tasks that were known before a message, except for some."""
+        for slot in [slot for slot in self.slots.values() if slot.rev <= rev and slot.id not in ids]:
+            del self.slots[slot.id]
+            self.unfinished.discard(slot.id)
+            self.owing.discard(slot.id)
+        self.wake()
 
     # Looking
 
