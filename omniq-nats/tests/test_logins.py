@@ -15,6 +15,7 @@ import trustme
 
 from omniq.errors import ConfigError, ConnectionLostError, OmniQError
 from omniq.models.record import TaskBody, TaskSpec
+from omniq.models.status import TERMINAL
 from omniq_conformance import servers
 from omniq_conformance.servers import ServerError
 
@@ -121,23 +122,21 @@ async def test_a_credentials_file_of_an_operators_account(open_roles, tmp_path):
 
 
 async def test_the_permissions_that_the_documentation_asks_for_are_enough(open_roles):
-    names = "OQ_shop_*"
-    publish = [
-        "oq.shop.>",
-        "$JS.API.INFO",
-        f"$JS.API.STREAM.*.{names}",
-        f"$JS.API.STREAM.MSG.*.{names}",
-        f"$JS.API.DIRECT.GET.{names}.>",
-        f"$JS.API.CONSUMER.*.{names}",
-        f"$JS.API.CONSUMER.*.{names}.*",
-        "$JS.FC.>",
-    ]
-    publish = [subject.replace(names, f"OQ_shop_{kind}") for subject in publish for kind in ("LOG", "KEYS")]
+    publish = ["oq.shop.>", "$JS.API.INFO", "$JS.FC.>"]
+    for stream in ("OQ_shop_LOG", "OQ_shop_KEYS"):
+        publish += [f"$JS.API.{kind}.{stream}" for kind in ("STREAM.*", "STREAM.MSG.*", "CONSUMER.*")]
+        publish += [f"$JS.API.DIRECT.GET.{stream}.>", f"$JS.API.CONSUMER.*.{stream}.*"]
     permissions = {"publish": publish, "subscribe": ["_INBOX.>"]}
     users = [{"user": "ann", "password": "s3cret", "permissions": permissions}]
     with servers.start("nats", authorization={"users": users}) as server:
         async with open_roles(server.url, user="ann", password="s3cret", namespace="shop") as roles:
             assert await works(roles)
+            assert await roles.queue.cancel(["t"]) == ["cancelled"]
+            assert await roles.queue.purge(TERMINAL, 2**43) == ["t"]
+            assert await roles.events.trim(2**43) == 2
+            assert [each.id for each in await roles.results.list()] == ["t"]
+            assert await roles.results.delete(["t"]) == [True]
+            assert await roles.schedules.list() == []
         other = open_roles(server.url, user="ann", password="s3cret", namespace="other", request_timeout=1)
         await refused(other, ConfigError, r"STREAM\.INFO\.OQ_other_LOG.*Give the user this permission")
 
