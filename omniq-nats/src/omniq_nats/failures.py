@@ -13,10 +13,10 @@ __all__ = ["NETWORK", "RefusedError", "answer_of", "lost", "not_reached"]
 NETWORK = (OSError, TimeoutError, EOFError, errors.Error)
 """What a connection raises that cannot be made or broke."""
 
-_FULL = {10023, 10028, 10047, 10077}
+_FULL = {10002, 10023, 10028, 10047, 10077}
 """Codes of servers or accounts without room."""
-_AWAY = {10008, 10009, 10018, 10039, 10076, 10167, 10174}
-"""Codes of servers that cannot serve at the moment: no leader, overloaded, starting."""
+_AWAY = {10009, 10167}
+"""Codes of servers that cannot serve at the moment, besides those of the class 503: no leader, overloaded."""
 
 
 class RefusedError(Exception):
