@@ -17,7 +17,6 @@ from omniq.errors import ConfigError, ConnectionLostError, OmniQError
 from omniq.models.record import TaskBody, TaskSpec
 from omniq.models.status import TERMINAL
 from omniq_conformance import servers
-from omniq_conformance.servers import ServerError
 
 SPEC = TaskSpec(id="t", body=TaskBody(func="m.f"))
 
@@ -193,15 +192,10 @@ async def test_a_certificate_of_the_client(open_roles, files):
         await refused(open_roles(url, tls_ca=files.authority), ConnectionLostError, "cannot be reached")
 
 
-async def test_encryption_before_the_servers_greeting(open_roles, files):
-    options = {**files.options, "handshake_first": True}
-    with servers.start("nats") as server:
-        is_old = server.version.startswith("NATS 2.9")
-    if is_old:  # it came with 2.10
-        with pytest.raises(ServerError, match="unknown field"):
-            servers.start("nats", tls=options)
-        return
-    with servers.start("nats", tls=options) as server:
+async def test_encryption_before_the_servers_greeting(open_roles, files, starts_with):
+    with starts_with(tls={**files.options, "handshake_first": True}) as server:
+        if server is None:
+            return
         async with open_roles(server.url, tls_first=True, tls_ca=files.authority) as roles:
             assert await works(roles)
 
