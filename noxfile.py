@@ -15,7 +15,6 @@ ONCE = {
     "examples/*/tests/test_conformance.py": "conformance",
     "*/tests/test_plans.py": "3.12",
     "conformance-tests/tests/*": "3.13",
-    "omniq-nats/tests/test_[cs]*.py": "nightly",  # until the backend conforms every time, see its README
 }
 """Of the tests that take long, on which Python they are run, or else in which sessions."""
 # The servers come in wheels.
@@ -28,9 +27,9 @@ TARGETS = [
     nox.param("lmdb", "", id="lmdb"),
     nox.param("postgres", "", id="postgres"),
     nox.param("redis", "valkey", id="redis-valkey"),
+    nox.param("nats", "", id="nats"),
 ]
 NIGHTLY = [
-    nox.param("nats", "pr", id="nats"),
     nox.param("file-s3", "smoke", id="file-s3"),  # every operation is a request to a server that answers one at a time
     nox.param("omniq_redis.conformance:ValkeyClusterHarness", "pr", id="valkey-cluster"),
     nox.param("omniq_redis.conformance:RedisHarness", "pr", id="redis"),  # Debian's server
@@ -84,8 +83,6 @@ def conformance(s: nox.Session, backend: str, server: str) -> None:
 def nightly(s: nox.Session, backend: str, profile: str) -> None:
     """Run the conformance suite where that takes long, or needs a server that has to be installed."""
     report = REPORTS / f"{backend.rpartition(':')[2]}.jsonl"
-    if backend == "nats":
-        s.run("pytest", "omniq-nats/tests")  # `tests` leaves most of them out
     s.run("omniq-conformance", "run", "--backend", backend, "--profile", profile, "--report", str(report), *s.posargs)
 
 
