@@ -11,7 +11,6 @@ import asyncpg  # type: ignore[import-untyped]
 
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
-from omniq_conformance.servers import PrivateServer
 from omniq_postgres import plugin
 from omniq_postgres.conformance_schemas import ReusedSchemas
 from omniq_postgres.schema import FORMAT, in_schema, script
@@ -52,7 +51,7 @@ class PostgresHarness(Harness):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        if isinstance(self.server, PrivateServer):
+        if self.server is not None and self.server.is_private:
             self._reused = ReusedSchemas(self.server.url)
         return self
 

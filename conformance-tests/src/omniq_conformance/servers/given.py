@@ -30,6 +30,8 @@ class GivenServer(Server):
         source: Who gave the url, for messages.
     """
 
+    is_private = False
+
     def __init__(self, kind: str, title: str, url: str, source: str) -> None:
         self.kind = kind  # type: ignore[misc] # one class for every kind
         self.url = url

@@ -33,9 +33,11 @@ class Server(Stoppable):
     Attributes:
         kind: What it is called in `start` and in reports, such as `valkey`.
         url: Where clients reach it; the same after every restart.
+        is_private: Whether it is for this run only, and its data go with it.
     """
 
     kind: ClassVar[str]
+    is_private: ClassVar[bool] = True
     url: str
 
     @property
