@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 
 def main() -> None:
     """Serve until the process is ended."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import run_simple
+    from moto.moto_server.werkzeug_app import create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, run_simple
 
-    # moto looks whether an object is there and writes it then, without a lock between: one request at a time.
-    application = DomainDispatcherApplication(create_backend_app)
-    run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=False)
+    class Handler(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"  # or every request opens a connection
+
+    run_simple("127.0.0.1", int(sys.argv[1]), one_at_a_time(create_backend_app("s3")), Handler, threaded=True)
+
+
+def one_at_a_time(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Return an application that answers only one request at a time, whatever the number of connections."""
+    # moto looks whether an object is there and writes it then, without a lock between.
+    lock = threading.Lock()
+
+    def answer(*request: Any) -> Iterable[bytes]:
+        with lock:
+            return application(*request)
+
+    return answer
 
 
 if __name__ == "__main__":
