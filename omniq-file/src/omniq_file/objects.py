@@ -67,6 +67,8 @@ class ObjectMedium(Medium):
         self._root = ""
         self._skew = 0
         self._contact = 0.0
+        self._whole = {} if self._protocol == "memory" else {"max_concurrency": 1}  # or the size is asked for first
+        self._met: tuple[int, bytes] | None = None  # an entry that was faster, and its number
         self.position = 1
 
     @property
@@ -176,7 +178,8 @@ class ObjectMedium(Medium):
         return contextlib.nullcontext(enter_result=False)
 
     def restore(self) -> Iterator[bytes]:
-        found = self.numbers("checkpoints")
+        root = self._fs.ls(self._root, detail=False, refresh=True)  # a folder that is not there costs two requests
+        found = self.numbers("checkpoints") if self._path("checkpoints") in root else []
         self._touch()
         if found:
             data = self._get(self._path(f"checkpoints/{found[-1]:020d}"))
@@ -191,11 +194,14 @@ class ObjectMedium(Medium):
     def read(self, *, exclusive: bool) -> list[bytes]:
         del exclusive
         found: list[bytes] = []
-        step = 1
+        if self._met is not None and self._met[0] == self.position:
+            found.append(self._met[1])
+            self.position += 1
+        self._met = None
         while True:
             self._check_lag()
-            numbers = range(self.position, self.position + step)
-            paths = [self._entry(number) for number in numbers]
+            step = min(max(1, len(found)), _MANY)  # few entries are likely to be followed by none
+            paths = [self._entry(number) for number in range(self.position, self.position + step)]
             page = [self._get(paths[0])] if step == 1 else self._get_many(paths)
             there = page[: page.index(None)] if None in page else page
             found += [data for data in there if data is not None]
@@ -203,7 +209,6 @@ class ObjectMedium(Medium):
             self._touch()
             if len(there) < step:
                 return found
-            step = min(2 * step, _MANY)
 
     def append(self, payload: bytes) -> None:
         path = self._entry(self.position)
@@ -213,8 +218,10 @@ class ObjectMedium(Medium):
                 self._create(path, payload)
                 break
             except FileExistsError:
-                if self._get(path) == payload:
+                there = self._get(path)
+                if there == payload:
                     break  # the first of several tries had come through
+                self._met = None if there is None else (self.position, there)
                 raise ConflictError from None
             except Exception as error:
                 if not is_away(error):
@@ -324,15 +331,14 @@ class ObjectMedium(Medium):
             self._fs.pipe_file(path, data, mode="create", chunksize=2**32)
 
     def _get(self, path: str) -> bytes | None:
-        options = {} if self._protocol == "memory" else {"max_concurrency": 1}
         try:
-            data: bytes = self._fs.cat_file(path, **options)
+            data: bytes = self._fs.cat_file(path, **self._whole)
         except FileNotFoundError:
             return None
         return data
 
     def _get_many(self, paths: Sequence[str]) -> list[bytes | None]:
-        found = self._fs.cat(list(paths), on_error="return")
+        found = self._fs.cat(list(paths), on_error="return", **self._whole)
         for error in found.values():
             if isinstance(error, Exception) and not isinstance(error, FileNotFoundError):
                 raise mapped(error, f"Reading {self.shown}")
