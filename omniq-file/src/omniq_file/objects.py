@@ -22,6 +22,7 @@ from omniq_file.descriptor import NAME, Descriptor
 from omniq_file.failures import is_away, mapped
 from omniq_file.framing import frame, scan
 from omniq_file.medium import ConflictError, LaggingError, Medium, Opened
+from omniq_file.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -67,6 +68,7 @@ class ObjectMedium(Medium):
         self._root = ""
         self._skew = 0
         self._contact = 0.0
+        self._turns = Turns()
         self._whole = {} if self._protocol == "memory" else {"max_concurrency": 1}  # or the size is asked for first
         self._met: tuple[int, bytes] | None = None  # an entry that was faster, and its number
         self.position = 1
@@ -175,7 +177,7 @@ class ObjectMedium(Medium):
     # The log
 
     def exclusive(self) -> contextlib.AbstractContextManager[bool]:
-        return contextlib.nullcontext(enter_result=False)
+        return contextlib.nullcontext(self._turns.give())
 
     def restore(self) -> Iterator[bytes]:
         root = self._fs.ls(self._root, detail=False, refresh=True)  # a folder that is not there costs two requests
@@ -208,11 +210,13 @@ class ObjectMedium(Medium):
             self.position += len(there)
             self._touch()
             if len(there) < step:
+                if found:
+                    self._turns.met()
                 return found
 
     def append(self, payload: bytes) -> None:
         path = self._entry(self.position)
-        before = self._contact
+        before, began = self._contact, time.monotonic()
         for attempt in range(_TRIES):
             try:
                 self._create(path, payload)
@@ -222,6 +226,7 @@ class ObjectMedium(Medium):
                 if there == payload:
                     break  # the first of several tries had come through
                 self._met = None if there is None else (self.position, there)
+                self._turns.met()
                 raise ConflictError from None
             except Exception as error:
                 if not is_away(error):
@@ -238,6 +243,7 @@ class ObjectMedium(Medium):
                 f"{self.shown}: writing took so long that others may have gone on without it. Ask again."
             )
         self._touch()
+        self._turns.won(time.monotonic() - began)
 
     def _check_lag(self) -> None:
         """See whether entries were removed, if that is possible."""
