@@ -17,7 +17,7 @@ from omniq_conformance.engine import run_item
 from omniq_conformance.outcomes import Status
 from omniq_conformance.profiles import PROFILES
 from omniq_conformance.registry import items
-from omniq_file import objects
+from omniq_file import clients, objects
 from omniq_file.object_chores import ObjectCompacting
 
 FEW = {"OQ-Q-0501", "OQ-R-0501", "OQ-E-0501", "OQ-S-0501", "OQ-Q-0901-joined", "OQ-X-0901", "OQ-X-0950-joined"}
@@ -74,7 +74,7 @@ async def test_large_results_on_s3(bucket, open_roles):
 
 
 async def test_a_server_that_is_away(open_roles, monkeypatch):
-    monkeypatch.setattr(objects, "_TIMEOUTS", {"connect_timeout": 0.2, "retries": {"max_attempts": 0}})
+    monkeypatch.setattr(clients, "_CALM", {"connect_timeout": 0.2})
     options = {"storage_options": {"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"}}
     with pytest.raises(ConnectionLostError):
         async with open_roles("s3://bucket/x", **options):

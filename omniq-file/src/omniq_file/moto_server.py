@@ -18,7 +18,8 @@ def main() -> None:
     class Handler(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"  # or every request opens a connection
 
-    run_simple("127.0.0.1", int(sys.argv[1]), one_at_a_time(create_backend_app("s3")), Handler, threaded=True)
+    application = one_at_a_time(create_backend_app("s3"))
+    run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True, request_handler=Handler)
 
 
 def one_at_a_time(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

@@ -7,21 +7,19 @@ second reads what the first wrote, decides again, and tries the next number.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from omniq.errors import CapabilityError, ConfigError, OutcomeUnknownError, StoreFormatError
+from omniq.errors import CapabilityError, OutcomeUnknownError, StoreFormatError
 from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq_file.clients import Client, client_of, tried
 from omniq_file.descriptor import NAME, Descriptor
-from omniq_file.failures import is_away, mapped
+from omniq_file.failures import is_away, is_refused_condition, mapped
 from omniq_file.framing import frame, scan
 from omniq_file.medium import ConflictError, LaggingError, Medium, Opened
+from omniq_file.options import CONDITIONAL
 from omniq_file.turns import Turns
 
 if TYPE_CHECKING:
@@ -31,23 +29,15 @@ if TYPE_CHECKING:
     from omniq_file.keeper import Chore
     from omniq_file.options import FileOptions
 
-__all__ = ["CONDITIONAL", "ObjectMedium"]
-
-CONDITIONAL = frozenset({"memory", "s3", "s3a"})
-"""Kinds of stores whose conditional writes are known to be atomic."""
+__all__ = ["ObjectMedium"]
 
 GRACE = 3600.0
 """Seconds that entries are kept after a checkpoint has made them needless."""
 _TRUST = GRACE / 4
 """Seconds after which what was not there may have been removed, and not be still to come."""
 _MANY = 64
-_TRIES = 6
 _SKEW_MS = 1500
-_TIMEOUTS = {"connect_timeout": 5, "read_timeout": 20}
-_KEPT = 8
 _creating = threading.Lock()
-_making = threading.Lock()
-_made: dict[str, _Client] = {}
 
 
 class ObjectMedium(Medium):
@@ -62,8 +52,8 @@ class ObjectMedium(Medium):
     def __init__(self, options: FileOptions) -> None:
         self._options = options
         self._uri = options.fsspec_uri or ""
-        self._protocol = self._uri.partition(":")[0].lower()
-        self._client: _Client
+        self._protocol = options.protocol
+        self._client: Client
         self._fs: Any = None
         self._root = ""
         self._skew = 0
@@ -87,13 +77,8 @@ class ObjectMedium(Medium):
     # Opening and closing
 
     def open(self) -> Opened:
-        if self._protocol not in CONDITIONAL:
-            raise CapabilityError(
-                f"{self.shown}: of {self._protocol} stores nobody has proved that two writers cannot both create one "
-                f"object, so tasks could run twice. Use one of {', '.join(sorted(CONDITIONAL))}, a local folder, or "
-                "a server backend."
-            )
-        self._client = _client(self._protocol, self._options.storage_options)
+        self._check_kind()
+        self._client = client_of(self._protocol, self._options.storage_options)
         self._fs = self._client.fs
         self._root = str(self._fs._strip_protocol(self._uri)).rstrip("/")  # noqa: SLF001 - fsspec has no other
         try:
@@ -109,6 +94,19 @@ class ObjectMedium(Medium):
                 self._client.skew = self._measured_skew()
             self._skew = self._client.skew
         return Opened(capabilities=self._capabilities(descriptor), serialization_format=descriptor.serialization_format)
+
+    def _check_kind(self) -> None:
+        if self._options.results_only:
+            raise CapabilityError(
+                f"{self.shown} is for results alone, as `results_only` says. Give the other roles another store, or "
+                "leave it out."
+            )
+        if self._options.has_no_log:
+            raise CapabilityError(
+                f"{self.shown}: of {self._protocol} stores nobody has proved that two writers cannot both create one "
+                "object, so tasks could run twice. It can hold results; for the other roles use one of "
+                f"{', '.join(sorted(CONDITIONAL))}, a local folder, or a server backend."
+            )
 
     def _descriptor(self) -> Descriptor:
         """Read the description of the store, or make a new store; and see whether conditions are minded."""
@@ -131,7 +129,7 @@ class ObjectMedium(Medium):
                 raise CapabilityError(
                     f"{self.shown}: the store overwrites objects although `If-None-Match: *` forbids it, so two "
                     "workers could claim one task. Use a store that has conditional writes (AWS S3, MinIO, Ceph, R2 "
-                    "... in new versions), a local folder, or a server backend."
+                    "... in new versions), a local folder, or a server backend. It can hold results: set results_only."
                 )
         return Descriptor.read(data, f"{self.shown}/{NAME}")
 
@@ -167,7 +165,7 @@ class ObjectMedium(Medium):
         )
 
     def close(self) -> None:
-        self._fs = None  # it may serve other stores; see `_Client`
+        self._fs = None  # it may serve other stores; see `Client`
 
     def chores(self, engine: Engine) -> list[Chore]:
         from omniq_file.object_chores import ObjectCompacting
@@ -217,26 +215,15 @@ class ObjectMedium(Medium):
     def append(self, payload: bytes) -> None:
         path = self._entry(self.position)
         before, began = self._contact, time.monotonic()
-        for attempt in range(_TRIES):
-            try:
-                self._create(path, payload)
-                break
-            except FileExistsError:
-                there = self._get(path)
-                if there == payload:
-                    break  # the first of several tries had come through
-                self._met = None if there is None else (self.position, there)
-                self._turns.met()
-                raise ConflictError from None
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                if attempt == _TRIES - 1:
-                    raise OutcomeUnknownError(
-                        f"Writing to {self.shown} failed: {type(error).__name__}: {error}. It is unknown whether the "
-                        "entry came through."
-                    ) from error
-                time.sleep(0.05 * 2**attempt)
+        try:
+            self._append(path, payload)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            raise OutcomeUnknownError(
+                f"Writing to {self.shown} failed: {type(error).__name__}: {error}. It is unknown whether the entry "
+                "came through."
+            ) from error
         self.position += 1
         if _now() - before > _TRUST and self.numbers("checkpoints")[-1:] >= [self.position]:
             raise OutcomeUnknownError(
@@ -244,6 +231,17 @@ class ObjectMedium(Medium):
             )
         self._touch()
         self._turns.won(time.monotonic() - began)
+
+    def _append(self, path: str, payload: bytes) -> None:
+        try:
+            tried(lambda: self._create(path, payload))
+        except FileExistsError:
+            there = self._get(path)
+            if there == payload:
+                return  # the first of several tries had come through
+            self._met = None if there is None else (self.position, there)
+            self._turns.met()
+            raise ConflictError from None
 
     def _check_lag(self) -> None:
         """See whether entries were removed, if that is possible."""
@@ -333,12 +331,17 @@ class ObjectMedium(Medium):
         if self._protocol == "memory":
             with _creating:  # fsspec looks first and writes then
                 self._fs.pipe_file(path, data, mode="create")
-        else:
+            return
+        try:
             self._fs.pipe_file(path, data, mode="create", chunksize=2**32)
+        except OSError as error:
+            if is_refused_condition(error):
+                raise FileExistsError(path) from error
+            raise
 
     def _get(self, path: str) -> bytes | None:
         try:
-            data: bytes = self._fs.cat_file(path, **self._whole)
+            data: bytes = tried(lambda: self._fs.cat_file(path, **self._whole))
         except FileNotFoundError:
             return None
         return data
@@ -355,39 +358,3 @@ class ObjectMedium(Medium):
 def _now() -> float:
     """Return seconds that go on while the system sleeps, where it can tell them."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-@attrs.define
-class _Client:
-    """What reaches the objects. It is kept, because making one takes long, and it serves every thread.
-
-    Attributes:
-        fs: As fsspec has it.
-        conditional: Buckets in which conditions are minded.
-        skew: By how many milliseconds the store's clock is ahead; None as long as nobody looked.
-    """
-
-    fs: Any
-    conditional: set[str] = attrs.field(factory=set)
-    skew: int | None = None
-
-
-def _client(protocol: str, options: dict[str, Any]) -> _Client:
-    import fsspec
-
-    if protocol == "memory":
-        return _Client(fsspec.filesystem("memory"))
-    given = {**options, "config_kwargs": {**_TIMEOUTS, **(options.get("config_kwargs") or {})}}
-    key = json.dumps([os.getpid(), protocol, given], sort_keys=True, default=repr)
-    with _making:
-        if key not in _made:
-            while len(_made) >= _KEPT:
-                del _made[next(iter(_made))]
-            try:
-                fs = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **given)
-            except ImportError as error:
-                raise ConfigError(
-                    f"fsspec_uri: {protocol} needs another package: pip install 'omniq-file[s3]'"
-                ) from error
-            _made[key] = _Client(fs)
-        return _made[key]
