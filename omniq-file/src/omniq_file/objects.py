@@ -23,7 +23,7 @@ from omniq_file.options import CONDITIONAL
 from omniq_file.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from omniq_file.engine import Engine
     from omniq_file.keeper import Chore
@@ -174,7 +174,8 @@ class ObjectMedium(Medium):
 
     # The log
 
-    def exclusive(self) -> contextlib.AbstractContextManager[bool]:
+    def exclusive(self, meanwhile: Callable[[], bool]) -> contextlib.AbstractContextManager[bool]:
+        del meanwhile  # nobody keeps anybody from anything
         return contextlib.nullcontext(self._turns.give())
 
     def restore(self) -> Iterator[bytes]:
