@@ -157,6 +157,8 @@ class ResultFilesHarness(FileHarness):
 class S3Harness(MemoryFsHarness):
     """Stores in a bucket of moto's server, which is started in a process of its own."""
 
+    arguments: ClassVar[Sequence[str]] = ()
+    """For the server, see `omniq_file.moto_server`."""
     _process: subprocess.Popen[bytes] | None = None
 
     def _config(self, namespace: str) -> BackendConfig:
@@ -176,7 +178,7 @@ class S3Harness(MemoryFsHarness):
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
-            command = [sys.executable, "-m", "omniq_file.moto_server", str(port)]
+            command = [sys.executable, "-m", "omniq_file.moto_server", str(port), *self.arguments]
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
             self.url = f"http://127.0.0.1:{port}"
             _make_bucket(self.url)

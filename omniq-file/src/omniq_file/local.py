@@ -163,7 +163,7 @@ class LocalMedium(Medium):
             self._lock.release()
 
     def _acquire(self, lock: FileLock, meanwhile: Callable[[], bool]) -> None:
-        """Wait for the lock: reading, so that its next holder has little left to read; at last in the system's queue."""
+        """Wait for the lock: reading, so that little is left to read under it; at last in the system's queue."""
         pause = _FIRST_PAUSE
         while not lock.acquire_now():
             if meanwhile():
