@@ -197,7 +197,7 @@ async def test_a_refused_condition_without_a_name_is_a_conflict(bucket, open_rol
         real = errors.translate_boto_error
 
         def translate(error, *arguments, **named):
-            error.response["Error"].pop("Condition", None)  # which only some servers tell
+            getattr(error, "response", {}).get("Error", {}).pop("Condition", None)  # which only some servers tell
             return real(error, *arguments, **named)
 
         monkeypatch.setattr("s3fs.core.translate_boto_error", translate)

@@ -40,11 +40,13 @@ class Client:
     Attributes:
         fs: As fsspec has it.
         conditional: Buckets in which conditions are minded.
+        reading: Arguments of `cat_file`: S3 is asked for no size first.
         skew: By how many milliseconds the store's clock is ahead; None as long as nobody looked.
     """
 
     fs: Any
     conditional: set[str] = attrs.field(factory=set)
+    reading: dict[str, Any] = attrs.field(factory=dict)
     skew: int | None = None
 
 
@@ -74,9 +76,11 @@ def client_of(protocol: str, options: dict[str, Any]) -> Client:
                 raise ConfigError(f"fsspec_uri: {protocol} needs another package: {needed}") from error
             except ValueError as error:
                 raise ConfigError(f"fsspec_uri: fsspec cannot use {protocol!r}: {error}") from error
+            made = Client(fs)
             if protocol in S3:
                 _calm_down(fs)
-            _made[key] = Client(fs)
+                made = Client(fs, reading={"max_concurrency": 1})
+            _made[key] = made
         return _made[key]
 
 

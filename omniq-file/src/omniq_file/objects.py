@@ -59,7 +59,6 @@ class ObjectMedium(Medium):
         self._skew = 0
         self._contact = 0.0
         self._turns = Turns()
-        self._whole = {} if self._protocol == "memory" else {"max_concurrency": 1}  # or the size is asked for first
         self._met: tuple[int, bytes] | None = None  # an entry that was faster, and its number
         self.position = 1
 
@@ -342,13 +341,13 @@ class ObjectMedium(Medium):
 
     def _get(self, path: str) -> bytes | None:
         try:
-            data: bytes = tried(lambda: self._fs.cat_file(path, **self._whole))
+            data: bytes = tried(lambda: self._fs.cat_file(path, **self._client.reading))
         except FileNotFoundError:
             return None
         return data
 
     def _get_many(self, paths: Sequence[str]) -> list[bytes | None]:
-        found = self._fs.cat(list(paths), on_error="return", **self._whole)
+        found = self._fs.cat(list(paths), on_error="return", **self._client.reading)
         for error in found.values():
             if isinstance(error, Exception) and not isinstance(error, FileNotFoundError):
                 raise mapped(error, f"Reading {self.shown}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from omniq_file.clients import S3, client_of, tried
+from omniq_file.clients import client_of, tried
 from omniq_file.formats import make_format
 from omniq_file.versions import Version, dump_result, folder_of, id_of, load_result
 
@@ -41,11 +41,10 @@ class ResultPlace:
 
     def __init__(self, options: FileOptions, signing_key: str | None) -> None:
         uri = options.fsspec_uri or ""
-        protocol = options.protocol
-        self._fs: Any = client_of(protocol, options.storage_options).fs
+        self._client = client_of(options.protocol, options.storage_options)
+        self._fs: Any = self._client.fs
         self._root = f"{str(self._fs._strip_protocol(uri)).rstrip('/')}/results"  # noqa: SLF001 - fsspec has no other
         self._format = make_format(options.serialization_format or "json", signing_key)
-        self._whole = {"max_concurrency": 1} if protocol in S3 else {}  # or the size is asked for first
         self.takes_turns = not self._fs.async_impl
         self._pool = None if self.takes_turns else ThreadPoolExecutor(_THREADS, "omniq-file-results")
 
@@ -178,7 +177,7 @@ class ResultPlace:
 
     def _load(self, folder: str, version: Version) -> ResultRecord | None:
         try:
-            data: bytes = tried(lambda: self._fs.cat_file(f"{folder}/{version.name}", **self._whole))
+            data: bytes = tried(lambda: self._fs.cat_file(f"{folder}/{version.name}", **self._client.reading))
         except FileNotFoundError:
             return None
         return load_result(data, self._format)

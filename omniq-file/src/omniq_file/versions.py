@@ -94,7 +94,7 @@ def dump_result(record: ResultRecord, form: Format) -> bytes:
     fields |= fields_of(record)
     fields.pop("value", None)
     line = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return frame(line) + (b"" if record.value is None else frame(form.value(record.value)))
+    return frame(line, *([] if record.value is None else [form.value(record.value)]))
 
 
 def load_result(data: bytes, form: Format) -> ResultRecord | None:
