@@ -32,6 +32,10 @@ def memory(name: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 
+def forget_largest() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 async def one(url: str, operation: str) -> None:
     options = {}
     if url.startswith("s3"):
@@ -47,7 +51,7 @@ async def one(url: str, operation: str) -> None:
         if operation == "put":
             value = os.urandom(MIB) * (SIZE // MIB)
         before, start = memory("VmRSS"), time.perf_counter()
-        Path("/proc/self/clear_refs").write_text("5")  # forget the largest size so far
+        forget_largest()
         if operation == "put":
             await storage.put([ResultRecord("t", 1, 1, TaskStatus.COMPLETED, value)])
         else:
