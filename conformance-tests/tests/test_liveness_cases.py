@@ -63,7 +63,7 @@ async def shortsighted(original, self, limit=1000, *, min_age_ms=0, now=None):
 
 
 def slowly(original, self, *args):
-    for _ in range(300 * sum(index.pending for index in self.queues.values())):
+    for _ in range(1000 * sum(index.pending for index in self.queues.values())):
         pass
     return original(self, *args)
 

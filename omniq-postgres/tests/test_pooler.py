@@ -15,7 +15,7 @@ from omniq_conformance.outcomes import UnverifiedError
 from omniq_conformance.profiles import PROFILES
 from omniq_conformance.registry import items
 from omniq_postgres import plugin
-from omniq_postgres.conformance import PostgresHarness, schema_name
+from omniq_postgres.conformance import PostgresHarness
 
 OPTIONS = {"statement_cache_size": 0}  # as releases before 1.21 need it
 FAMILIES = {"waking", "transactions"}
@@ -45,7 +45,7 @@ class PooledHarness(PostgresHarness):
         self.pooled = pooler.url
 
     async def open(self, namespace):
-        options = {**OPTIONS, "schema": schema_name(namespace), "listen_dsn": self.url}
+        options = {**OPTIONS, "schema": await self.schema(namespace), "listen_dsn": self.url}
         return await open_plugin(plugin, BackendConfig(backend_type="postgres", url=self.pooled, options=options))
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import asyncpg  # type: ignore[import-untyped]
 
 from omniq.storage.backend import BackendConfig
 from omniq_conformance import Harness, OpenedStores, open_plugin
+from omniq_conformance.servers import PrivateServer
 from omniq_postgres import plugin
+from omniq_postgres.conformance_schemas import ReusedSchemas
 from omniq_postgres.schema import FORMAT, in_schema, script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-__all__ = ["PostgresHarness", "schema_name"]
+__all__ = ["PostgresHarness"]
 
 _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
 _SAVED = "schema.json"
@@ -36,7 +38,7 @@ _STORED = {
 
 
 class PostgresHarness(Harness):
-    """A namespace is a schema."""
+    """A namespace is a schema; one after the other may be the same, on a server that the run has started."""
 
     backend = "postgres"
     server_kind: ClassVar[str | None] = "postgres"
@@ -44,14 +46,31 @@ class PostgresHarness(Harness):
     server_options: ClassVar[Mapping[str, Any]] = {"checkpoint_timeout": "30s", "recovery_init_sync_method": "syncfs"}
     golden = _GOLDEN if _GOLDEN.is_dir() else None
 
+    def __init__(self, url: str | None = None) -> None:
+        super().__init__(url)
+        self._reused: ReusedSchemas | None = None
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        if isinstance(self.server, PrivateServer):
+            self._reused = ReusedSchemas(self.server.url)
+        return self
+
+    async def schema(self, namespace: str) -> str:
+        """Return the schema of a namespace."""
+        return await self._reused.of(namespace) if self._reused else namespace.replace("-", "_")
+
     async def open(self, namespace: str) -> OpenedStores:
         """Return a handle on the schema of the namespace."""
-        options = {"schema": schema_name(namespace)}
+        options = {"schema": await self.schema(namespace)}
         return await open_plugin(plugin, BackendConfig(backend_type="postgres", url=self.url, options=options))
 
     async def destroy(self, namespace: str) -> None:
-        """Remove the schema."""
-        await self._run(f'DROP SCHEMA IF EXISTS "{schema_name(namespace)}" CASCADE', namespace)
+        """Remove the schema, or leave it to another namespace."""
+        if self._reused:
+            await self._reused.free(namespace)
+        else:
+            await self._run(f'DROP SCHEMA IF EXISTS "{await self.schema(namespace)}" CASCADE', namespace)
 
     async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
         """Read the tables."""
@@ -60,7 +79,7 @@ class PostgresHarness(Harness):
     async def save(self, namespace: str, folder: Path) -> None:
         """Copy the tables as PostgreSQL writes them as text, and note the sequences."""
         connection = await asyncpg.connect(self.url)
-        schema = schema_name(namespace)
+        schema = await self.schema(namespace)
         try:
             tables = [row[0] for row in await connection.fetch(_TABLES, schema)]
             sequences = {
@@ -77,10 +96,11 @@ class PostgresHarness(Harness):
     async def restore(self, namespace: str, folder: Path) -> None:
         """Make the schema that the format had, and fill it."""
         connection = await asyncpg.connect(self.url)
-        schema = schema_name(namespace)
+        schema = await self.schema(namespace)
         saved = json.loads((folder / _SAVED).read_text())
         try:
             async with connection.transaction():
+                await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
                 await connection.execute(script(schema, upto=saved["format"]))
                 await connection.execute(in_schema("DELETE FROM omniq.meta", schema))
                 for table in saved["tables"]:
@@ -108,15 +128,9 @@ class PostgresHarness(Harness):
             await connection.close()
 
     async def _run(self, statement: str, namespace: str) -> list[Any]:
+        schema = await self.schema(namespace)
         connection = await asyncpg.connect(self.url)
         try:
-            return list(
-                await connection.fetch(in_schema(statement, schema_name(namespace)) if namespace else statement)
-            )
+            return list(await connection.fetch(in_schema(statement, schema)))
         finally:
             await connection.close()
-
-
-def schema_name(namespace: str) -> str:
-    """Return the schema of a namespace."""
-    return namespace.replace("-", "_")

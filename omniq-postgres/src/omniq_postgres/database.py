@@ -10,7 +10,7 @@ from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq.storage.shared import Shared
 from omniq_postgres.bell import Bell
 from omniq_postgres.failures import NETWORK, mapped
-from omniq_postgres.pool import Pool, connected, release
+from omniq_postgres.pool import Pool, release
 from omniq_postgres.schema import FORMAT, channel_of, in_schema, migrate, read_format, schema_of
 from omniq_postgres.transactional import MAX_PAYLOAD
 
@@ -63,8 +63,13 @@ class Database(Shared):
         """
         self.pool = Pool(self.options)
         self.bell = self._new_bell()
-        capabilities = await self._greet()
-        await self.pool.open()
+        first = await self.pool.connect(self.options)
+        try:
+            capabilities = await self._greet(first)
+        except BaseException:
+            await release(first)
+            raise
+        await self.pool.open(first)
         return capabilities
 
     async def disconnect(self) -> None:
@@ -102,16 +107,13 @@ class Database(Shared):
     def _new_bell(self) -> Bell:
         return Bell(self.options, self.pool, channel_of(self.schema))
 
-    async def _greet(self) -> Capabilities:
-        connection = await connected(self.options)
+    async def _greet(self, connection: Connection) -> Capabilities:
         try:
             settings = await self._settings(connection)
             _check(settings)
             return self._capabilities_of(settings, await self._identity(connection))
         except NETWORK as error:
             raise error if isinstance(error, OmniQError) else mapped(error, self.where, changes=False) from error
-        finally:
-            await release(connection)
 
     async def _settings(self, connection: Connection) -> Mapping[str, str]:
         rows = await connection.fetch(

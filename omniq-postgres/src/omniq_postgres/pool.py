@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl as tls
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -23,6 +24,8 @@ __all__ = ["Pool", "connected", "release"]
 _IDLE = 0.05
 _KEPT = 2.0
 """Seconds after which a connection beyond `min_connections` is closed if nobody needs it."""
+_PATIENCE = 0.01
+"""Seconds to wait for a connection that is in use before one more is made, which is more work than most statements."""
 _CLOSING = 1.0
 _REPEATS = 5
 
@@ -66,6 +69,8 @@ def _encryption(options: PostgresOptions) -> tls.SSLContext | str:
 class Pool:
     """Connections that are used by one statement at a time, at most `max_connections`.
 
+    There are as many as are worth it: who finds all of them in use waits a moment for one, and one at a time is made.
+
     Args:
         options: How to reach the server.
     """
@@ -75,13 +80,17 @@ class Pool:
         self._where = f"{options.host}:{options.port}"
         self._free: list[tuple[Connection, float]] = []
         self._slots = asyncio.Semaphore(options.max_connections)
+        self._in_use = 0
+        self._waiters: deque[asyncio.Future[Connection | None]] = deque()
+        self._is_growing = False
         self._cancelled: set[asyncio.Task[Any]] = set()
         self._reaper: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    async def open(self) -> None:
-        """Make the first connections."""
-        for _ in range(self._options.min_connections):
+    async def open(self, first: Connection) -> None:
+        """Make the first connections, apart from the one that is there already."""
+        self._give_back(first)
+        for _ in range(self._options.min_connections - 1):
             self._free.append((await self.connect(self._options), time.monotonic()))
 
     async def connect(self, options: PostgresOptions) -> Connection:
@@ -125,6 +134,7 @@ class Pool:
         except BaseException:
             self._slots.release()
             raise
+        self._in_use += 1
         task = asyncio.get_running_loop().create_task(self._use(connection, statement, arguments))
         try:
             return await asyncio.shield(task)
@@ -153,6 +163,7 @@ class Pool:
             raise
         finally:
             alarm.cancel()
+            self._in_use -= 1
             self._give_back(connection)
             self._slots.release()
         return rows  # type: ignore[no-any-return] # the driver has no types here
@@ -160,10 +171,15 @@ class Pool:
     def _give_back(self, connection: Connection) -> None:
         if self._is_closed or connection.is_closed():
             connection.terminate()
-        else:
-            self._free.append((connection, time.monotonic()))
-            if self._reaper is None and len(self._free) > self._options.min_connections:
-                self._reaper = asyncio.get_running_loop().call_later(_KEPT, self._reap)
+            return
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        self._free.append((connection, time.monotonic()))
+        if self._reaper is None and len(self._free) > self._options.min_connections:
+            self._reaper = asyncio.get_running_loop().call_later(_KEPT, self._reap)
 
     def _reap(self) -> None:
         """Close the connections that nobody needed; the list has the one that was used last at its end."""
@@ -197,7 +213,32 @@ class Pool:
             connection, _ = self._free.pop()
             if not connection.is_closed():
                 return connection
-        return await self.connect(self._options)
+        while self._in_use:
+            connection = await self._freed()
+            if connection is not None and not connection.is_closed():
+                return connection
+            if not self._is_growing:
+                break
+        self._is_growing = True
+        try:
+            return await self.connect(self._options)
+        finally:
+            self._is_growing = False
+
+    async def _freed(self) -> Connection | None:
+        """Return the next connection that is given back, None if that takes too long."""
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._waiters.append(waiter)
+        alarm = loop.call_later(_PATIENCE, _give_up, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled() and waiter.result() is not None:
+                self._give_back(waiter.result())
+            raise
+        finally:
+            alarm.cancel()
 
     async def close(self) -> None:
         """Close the connections; those in use when their statement is over."""
@@ -214,6 +255,11 @@ async def release(connection: Connection) -> None:
     """Close a connection that is not used any more, and return once it is closed."""
     with contextlib.suppress(*NETWORK):
         await connection.close(timeout=_CLOSING)
+
+
+def _give_up(waiter: asyncio.Future[Connection | None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _drop(task: asyncio.Task[Connection]) -> None:

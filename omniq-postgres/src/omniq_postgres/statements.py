@@ -28,6 +28,7 @@ __all__ = [
     "RESUME",
     "SETTLE",
     "STAGE",
+    "STAGED",
 ]
 
 
@@ -38,6 +39,7 @@ def _marks(count: int) -> str:
 ENQUEUE = f"SELECT omniq.enqueue({_marks(20)})"
 FIRE = f"SELECT * FROM omniq.fire({_marks(25)})"
 ADOPT = "SELECT omniq.adopt(NULL, $1)"
+STAGED = "SELECT staged, found.* FROM (SELECT EXISTS (SELECT FROM omniq.inbox) AS staged) AS inbox"
 STAGE = "SELECT * FROM omniq.stage({specs}, {channel})"
 CLAIM = f"SELECT * FROM omniq.claim({_marks(10)})"
 RECOVER = f"SELECT * FROM omniq.recover({_marks(4)})"

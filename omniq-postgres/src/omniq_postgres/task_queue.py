@@ -218,17 +218,14 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         await self._write(statements.RESUME, _names(queues), kinds=WORK)
 
     async def queues(self, *, now: int | None = None) -> list[QueueStats]:
-        await self._adopt()
-        rows = await self.opened.read(statements.QUEUES, now)
+        rows = await self._look(statements.QUEUES, now)
         return [QueueStats(name=given(name), **dict(zip(statements.COUNTS, row, strict=True))) for name, *row in rows]
 
     # Reading
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
         wanted = list(map(kept, dict.fromkeys(ids)))
-        rows = await self.opened.read(statements.GET, wanted)
-        if len(rows) < len(wanted) and await self._adopt():
-            rows = await self.opened.read(statements.GET, wanted)
+        rows = await self._look(statements.GET, wanted)
         found = {record.id: record for record in map(record_from, rows)}
         return [found.get(task_id) for task_id in ids]
 
@@ -241,7 +238,6 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         desc: bool = False,
         now: int | None = None,
     ) -> builtins.list[TaskRecord]:
-        await self._adopt()
         page = PageQuery()
         query = task_query(filter, now, page if is_ordered(filter) else None)
         direction = "DESC" if desc else "ASC"
@@ -250,20 +246,19 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         if query is page:
             first, second = [*page.lists, [], []][:2]
             condition = in_schema(page.condition, self.shared.schema)
-            rows = await self.opened.read(
+            rows = await self._look(
                 f"{statements.PAGE} {direction}", condition, direction, limit, page.numbers, first, second
             )
         else:
-            rows = await self.opened.read(
+            rows = await self._look(
                 f"{TASK_QUERY} WHERE {query.condition} ORDER BY h.seq {direction} LIMIT {query.mark(limit)}",
                 *query.parameters,
             )
         return [record_from(row) for row in rows]
 
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
-        await self._adopt()
         query = task_query(filter, now)
-        ((count,),) = await self.opened.read(
+        ((count,),) = await self._look(
             f"SELECT count(*) FROM omniq.head AS h JOIN omniq.task AS t ON t.seq = h.seq WHERE {query.condition}",
             *query.parameters,
         )
@@ -328,9 +323,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
     async def _look_for_ends(self, ids: builtins.list[str]) -> dict[str, TaskStatus | float | None]:
         """Return for each task its end, None if it is unknown, or in how many seconds it expires."""
         wanted = list(map(kept, ids))
-        rows = await self.opened.read(statements.DONE, wanted)
-        if len(rows) < len(wanted) and await self._adopt():
-            rows = await self.opened.read(statements.DONE, wanted)
+        rows = await self._look(statements.DONE, wanted)
         found: dict[str, TaskStatus | float | None] = dict.fromkeys(ids)
         for stored, state, left_ms in rows:
             if state >= _COMPLETE:
@@ -353,10 +346,17 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     # Statements
 
-    async def _adopt(self) -> bool:
-        """Make tasks of what callers enqueued in transactions of their own; tell whether there was something."""
-        ((any_there,),) = await self.opened.read(statements.ADOPT, self._mode)
-        return bool(any_there)
+    async def _look(self, query: str, *arguments: Any) -> builtins.list[tuple[Any, ...]]:
+        """Return the rows of a query on tasks, of which the first column is not NULL.
+
+        What callers enqueued in transactions of their own is made to tasks before.
+        """
+        statement = f"{statements.STAGED} LEFT JOIN ({query}) AS found ON true"
+        rows = await self.opened.read(statement, *arguments)
+        if rows[0][0]:
+            await self.opened.read(statements.ADOPT, self._mode)
+            rows = await self.opened.read(statement, *arguments)
+        return [row[1:] for row in rows if row[1] is not None]
 
     async def _write(self, statement: str, *arguments: Any, kinds: str = "") -> builtins.list[Any]:
         return await self.opened.write(statement, *arguments, kinds=kinds)

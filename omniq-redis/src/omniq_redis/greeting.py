@@ -102,6 +102,11 @@ def _warnings(info: Mapping[str, str], fsync: str | None, policy: str) -> list[s
         found.append(f"The server evicts keys ({policy}) when its memory is full: tasks get lost.")
     if fsync is None:
         found.append("The server has no append-only file: a restart loses what came after its last snapshot.")
+    elif fsync == "everysec":
+        found.append(
+            "appendfsync is 'everysec': if its disk is busy, a crash of the server loses up to two seconds of what it "
+            "acknowledged; wait_aof, or appendfsync 'always', keeps all."
+        )
     elif fsync == "no":
         found.append("appendfsync is 'no': a crash of the server's machine loses what the system had not written.")
     if info.get("role") == "master" and int(info.get("connected_slaves", 0)) > 0:
