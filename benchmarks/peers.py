@@ -3,11 +3,12 @@
     uv run python benchmarks/peers.py --tasks 20000
     uv run python benchmarks/peers.py --backend redis
 
-On SQLite that is huey; on Valkey or Redis it is huey, dramatiq, arq and taskiq; on PostgreSQL it is PgQueuer and
-procrastinate. Each one runs in an environment of its own, which uv makes, so its dependencies need not suit those of
-the others. `peers/` has how each is set up and what it promises. They enqueue in batches where they can, otherwise one
-task at a time (those with asyncio, 100 calls at once); a task counts when its result is stored, or its end where there
-are no results. Besides that, OmniQ stores three events of each, and grants no run without a lease.
+On SQLite and in a folder of files that is huey; on Valkey or Redis it is huey, dramatiq, arq and taskiq; on
+PostgreSQL it is PgQueuer and procrastinate. Each one runs in an environment of its own, which uv makes, so its
+dependencies need not suit those of the others. `peers/` has how each is set up and what it promises. They enqueue in
+batches where they can, otherwise one task at a time (those with asyncio, 100 calls at once); a task counts when its
+result is stored, or its end where there are no results. Besides that, OmniQ stores three events of each, and grants
+no run without a lease.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from server import add_options, served
 HERE = Path(__file__).parent
 PEERS = {
     "sqlite": ["huey"],
+    "file": ["huey"],
     "redis": ["huey", "dramatiq", "arq", "taskiq"],
     "postgres": ["pgqueuer", "procrastinate"],
 }
@@ -73,6 +75,8 @@ def place(backend: str, folder: str, number: int) -> str:
     """Return an empty database; those of one server, so that nobody sees what is another's."""
     if backend == "sqlite":
         return f"{folder}/peer.db"
+    if backend == "file":
+        return f"{folder}/"
     url = os.environ["BENCH_URL"].rpartition("/")[0]
     if backend == "redis":
         return f"{url}/{number}"

@@ -10,10 +10,15 @@ import sys
 import threading
 import time
 
-from huey import RedisHuey, SqliteHuey
+from huey import FileHuey, RedisHuey, SqliteHuey
 
 store, count = sys.argv[1], int(sys.argv[2])
-huey = RedisHuey(url=store) if store.startswith("redis://") else SqliteHuey(filename=store)
+if store.startswith("redis://"):
+    huey = RedisHuey(url=store)
+elif store.endswith("/"):
+    huey = FileHuey(path=store)
+else:
+    huey = SqliteHuey(filename=store)
 
 
 @huey.task()

@@ -22,3 +22,16 @@ def open_roles():
 def s3():
     with S3Harness() as harness:
         yield harness
+
+
+class OverwritingHarness(S3Harness):
+    """A server that takes no notice of conditions."""
+
+    arguments = ("--unconditional",)
+
+
+@pytest.fixture
+def bucket_that_overwrites(tmp_path):
+    with OverwritingHarness() as server:
+        options = {"storage_options": {"key": "k", "secret": "s", "endpoint_url": server.url}}
+        yield f"s3://omniq-conformance/{tmp_path.name}", options

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import fsspec
 import pytest
+from botocore.exceptions import ClientError
 from file_steps import claimed, completed, spec
+from s3fs import errors
 
 from omniq.errors import CapabilityError, ConnectionLostError, StoreFormatError
 from omniq.models.config import Role
@@ -17,10 +21,11 @@ from omniq_conformance.engine import run_item
 from omniq_conformance.outcomes import Status
 from omniq_conformance.profiles import PROFILES
 from omniq_conformance.registry import items
-from omniq_file import objects
+from omniq_file import clients, objects
 from omniq_file.object_chores import ObjectCompacting
 
 FEW = {"OQ-Q-0501", "OQ-R-0501", "OQ-E-0501", "OQ-S-0501", "OQ-Q-0901-joined", "OQ-X-0901", "OQ-X-0950-joined"}
+SERVER = threading.Lock()
 ON_S3 = [item for item in items() if item.id in FEW]
 
 
@@ -74,7 +79,7 @@ async def test_large_results_on_s3(bucket, open_roles):
 
 
 async def test_a_server_that_is_away(open_roles, monkeypatch):
-    monkeypatch.setattr(objects, "_TIMEOUTS", {"connect_timeout": 0.2, "retries": {"max_attempts": 0}})
+    monkeypatch.setattr(clients, "_CALM", {"connect_timeout": 0.2})
     options = {"storage_options": {"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"}}
     with pytest.raises(ConnectionLostError):
         async with open_roles("s3://bucket/x", **options):
@@ -140,3 +145,62 @@ async def test_an_entry_that_came_through_unheard_counts(url, open_roles, monkey
         assert calls
         assert await roles.queue.count() == 1
         assert roles.queue.join(frozenset(Role)) == frozenset(Role) - {Role.TASK_QUEUE}
+
+
+async def test_who_appends_without_a_pause_lets_others_append(url, open_roles, monkeypatch):
+    monkeypatch.setattr(objects.ObjectMedium, "_get", one_at_a_time(objects.ObjectMedium._get))
+    monkeypatch.setattr(objects.ObjectMedium, "_create", one_at_a_time(objects.ObjectMedium._create))
+    async with open_roles(url) as busy, open_roles(url, poll_interval=0.1) as other:
+
+        async def work() -> int:
+            for number in range(400):
+                await busy.queue.enqueue([spec(f"b{number}")])
+                if late.done():
+                    return number
+            return 400
+
+        late = asyncio.ensure_future(other.queue.enqueue([spec("late")]))
+        assert await work() < 400
+        assert await busy.queue.get(["late"]) != [None]
+
+
+def one_at_a_time(function):
+    """Answer like a server that takes a few milliseconds, and serves one after the other."""
+
+    def answered(*arguments):
+        with SERVER:
+            time.sleep(0.002)
+            return function(*arguments)
+
+    return answered
+
+
+async def test_half_a_request_is_tried_again(url, open_roles, monkeypatch):
+    real, calls = objects.ObjectMedium._create, []
+
+    def create(self, path, data):
+        calls.append(path)
+        if "/log/" in path and len(calls) < 4:
+            raise OSError(22, "Bad Request") from ClientError({"Error": {"Code": "400"}}, "PutObject")
+        real(self, path, data)
+
+    async with open_roles(url) as roles:
+        calls.append("opened")
+        monkeypatch.setattr(objects.ObjectMedium, "_create", create)
+        assert [each.created for each in await roles.queue.enqueue([spec("a")])] == [True]
+        assert len(calls) == 4
+
+
+async def test_a_refused_condition_without_a_name_is_a_conflict(bucket, open_roles, monkeypatch):
+    url, options = bucket
+    async with open_roles(url, **options) as one, open_roles(url, **options | {"poll_interval": 0.06}) as two:
+        real = errors.translate_boto_error
+
+        def translate(error, *arguments, **named):
+            getattr(error, "response", {}).get("Error", {}).pop("Condition", None)  # which only some servers tell
+            return real(error, *arguments, **named)
+
+        monkeypatch.setattr("s3fs.core.translate_boto_error", translate)
+        await one.queue.enqueue([spec("a")])
+        assert [each.created for each in await two.queue.enqueue([spec("b")])] == [True]
+        assert await one.queue.count() == 2

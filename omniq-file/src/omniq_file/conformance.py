@@ -26,11 +26,12 @@ from omniq_file.objects import ObjectMedium
 from omniq_file.options import FileOptions
 from omniq_file.projection import FOLDERS
 from omniq_file.segments import Segments
+from omniq_file.versions import id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["FileHarness", "FileSyncHarness", "MemoryFsHarness", "MsgpackHarness", "S3Harness"]
+__all__ = ["FileHarness", "FileSyncHarness", "MemoryFsHarness", "MsgpackHarness", "ResultFilesHarness", "S3Harness"]
 
 _GOLDEN = Path(__file__).parents[2] / "golden"  # in the source tree, and not in the wheel
 _BUCKET = "omniq-conformance"
@@ -125,9 +126,39 @@ class MemoryFsHarness(FileHarness):
     golden = None
 
 
+class ResultFilesHarness(FileHarness):
+    """Results alone, in a file system of fsspec without conditional writes: a folder, through `dir`."""
+
+    golden = None
+
+    async def open(self, namespace: str) -> OpenedStores:
+        """Return a handle on the results of the namespace."""
+        results = plugin.omniq_create_result_storage(self._config(namespace))
+        await results.open()
+        return OpenedStores(results=results)
+
+    async def destroy(self, namespace: str) -> None:
+        """Remove the folder, which the first result makes."""
+        with contextlib.suppress(FileNotFoundError):
+            await super().destroy(namespace)
+
+    async def snapshot(self, namespace: str) -> Mapping[str, Sequence[str]]:
+        """List the folders of ids."""
+        folders = self.folder(namespace).glob("results/*/*")
+        return {"results": [name for path in folders if any(path.iterdir()) and (name := id_of(path.name)) is not None]}
+
+    def _config(self, namespace: str) -> BackendConfig:
+        options = {"storage_options": {"path": str(self.folder(namespace)), "target_protocol": "file"}, **self.options}
+        return BackendConfig(backend_type="file", url="dir://", options=options)
+
+    save, restore, make_newer = Harness.save, Harness.restore, Harness.make_newer
+
+
 class S3Harness(MemoryFsHarness):
     """Stores in a bucket of moto's server, which is started in a process of its own."""
 
+    arguments: ClassVar[Sequence[str]] = ()
+    """For the server, see `omniq_file.moto_server`."""
     _process: subprocess.Popen[bytes] | None = None
 
     def _config(self, namespace: str) -> BackendConfig:
@@ -147,7 +178,7 @@ class S3Harness(MemoryFsHarness):
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
-            command = [sys.executable, "-m", "omniq_file.moto_server", str(port)]
+            command = [sys.executable, "-m", "omniq_file.moto_server", str(port), *self.arguments]
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
             self.url = f"http://127.0.0.1:{port}"
             _make_bucket(self.url)

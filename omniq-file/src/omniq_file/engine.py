@@ -254,6 +254,12 @@ class Engine:
             return
         raise ConnectionLostError(f"{self.medium.shown}: others are always faster. Try again.")
 
+    def _keep_up(self) -> bool:
+        """Read what others append, and tell whether there was anything."""
+        before = self.medium.position
+        self._refresh(exclusive=False)
+        return self.medium.position != before
+
     def _restore(self) -> None:
         self.view = View()
         for payload in self.medium.restore():
@@ -294,7 +300,7 @@ class Engine:
         deadline = time.monotonic() + _CONTENTION
         for attempt in itertools.count():
             try:
-                with self.medium.exclusive() as must_read:
+                with self.medium.exclusive(self._keep_up) as must_read:
                     if must_read or attempt:
                         self._refresh(exclusive=True)
                     elif not self._is_fresh:

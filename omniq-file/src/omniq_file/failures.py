@@ -6,7 +6,7 @@ import errno
 
 from omniq.errors import ConnectionLostError, OmniQError, StorageError
 
-__all__ = ["is_away", "mapped"]
+__all__ = ["is_away", "is_refused_condition", "mapped"]
 
 FAILURES = (OSError, EOFError)
 _DRIVERS = frozenset({"aiobotocore", "aiohttp", "botocore", "fsspec"})
@@ -23,10 +23,28 @@ _REMEDIES = {
     errno.EIO: "The disk reported an error: see the system's log.",
 }
 
+_UNREAD = frozenset({"400", "408", "409", "500", "502", "504"})
+"""Answers without a code of S3: of something between, or to half a request."""
+_PASSING = _UNREAD | {
+    *("ConditionalRequestConflict", "IncompleteBody", "InternalError", "OperationAborted", "RequestTimeout"),
+    *("ServiceUnavailable", "SlowDown"),
+}
+
+
+def _code(error: BaseException) -> str:
+    """Return what an S3 server called the failure."""
+    answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
+
+
+def is_refused_condition(error: BaseException) -> bool:
+    """Tell whether an object was not created because it is there."""
+    return isinstance(error, FileExistsError) or _code(error) in {"412", "PreconditionFailed"}
+
 
 def is_away(error: BaseException) -> bool:
-    """Tell whether a store could not be reached, or did not answer in time."""
-    if isinstance(error, (ConnectionError, TimeoutError, EOFError)) or _is_drivers(error):
+    """Tell whether a store could not be reached, or did not answer in time, or asks to try again."""
+    if isinstance(error, (ConnectionError, TimeoutError, EOFError)) or _is_drivers(error) or _code(error) in _PASSING:
         return True
     return isinstance(error, OSError) and not isinstance(error, _REFUSALS) and error.errno in {None, errno.EBUSY}
 

@@ -28,9 +28,12 @@ class Scan(NamedTuple):
     is_damaged: bool
 
 
-def frame(payload: bytes) -> bytes:
-    """Return a payload as a record."""
-    return b"%08x %08x %b\n" % (len(payload), zlib.crc32(payload), payload)
+def frame(*payloads: bytes) -> bytes:
+    """Return payloads as records; large ones are copied once."""
+    parts: list[bytes] = []
+    for payload in payloads:
+        parts += (b"%08x %08x " % (len(payload), zlib.crc32(payload)), payload, b"\n")
+    return b"".join(parts)
 
 
 def scan(data: bytes) -> Scan:
@@ -69,10 +72,10 @@ def _record(data: bytes, offset: int) -> bytes | None:
         size, checksum = int(header[:8], 16), int(header[9:17], 16)
     except ValueError:
         return None
-    payload = data[offset + HEADER : offset + HEADER + size + 1]
-    if len(payload) != size + 1 or payload[-1:] != b"\n":
+    end = offset + HEADER + size
+    if size < 0 or data[end : end + 1] != b"\n":
         return None
-    payload = payload[:-1]
+    payload = data[offset + HEADER : end]
     return payload if zlib.crc32(payload) == checksum else None
 
 

@@ -102,7 +102,9 @@ class Keeper:
         except StoreClosedError:
             pass  # it could not be opened
         except (OSError, OmniQError) as error:
-            _log.warning("%s: the files for people cannot be written: %s", self._medium.shown, error)
+            _log.warning(
+                "%s: nothing follows the log, neither files for people nor checkpoints: %s", self._medium.shown, error
+            )
         try:
             self._work(chores)
         finally:

@@ -21,7 +21,7 @@ from omniq_file.projection import Projection
 from omniq_file.segments import Segments, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from omniq_file.engine import Engine
     from omniq_file.formats import Format
@@ -33,6 +33,8 @@ __all__ = ["LocalMedium"]
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 SAFETY_NET = 0.5
 """Seconds after which a waiter looks at the log although no bell has rung."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.0002, 0.005
+"""Seconds; then a process waits for the lock in the system's queue, where nobody overtakes it."""
 
 
 class LocalMedium(Medium):
@@ -151,14 +153,26 @@ class LocalMedium(Medium):
     # The log
 
     @contextlib.contextmanager
-    def exclusive(self) -> Iterator[bool]:
+    def exclusive(self, meanwhile: Callable[[], bool]) -> Iterator[bool]:
         if self._lock is None:
             raise StorageError(f"{self.root} is not open.")
-        self._lock.acquire()
+        self._acquire(self._lock, meanwhile)
         try:
             yield True
         finally:
             self._lock.release()
+
+    def _acquire(self, lock: FileLock, meanwhile: Callable[[], bool]) -> None:
+        """Wait for the lock: reading, so that little is left to read under it; at last in the system's queue."""
+        pause = _FIRST_PAUSE
+        while not lock.acquire_now():
+            if meanwhile():
+                continue
+            if pause > _LONGEST_PAUSE:
+                lock.acquire()
+                return
+            time.sleep(pause)
+            pause *= 2
 
     def restore(self) -> Iterator[bytes]:
         yield from self.segments.restore()

@@ -10,7 +10,7 @@ import attrs
 from omniq.storage.capabilities import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -72,8 +72,12 @@ class Medium(ABC):
         """Return the clock of the medium, in milliseconds since the epoch."""
 
     @abstractmethod
-    def exclusive(self) -> AbstractContextManager[bool]:
+    def exclusive(self, meanwhile: Callable[[], bool]) -> AbstractContextManager[bool]:
         """Keep others from appending, if the medium can.
+
+        Args:
+            meanwhile: To be called while others keep this process from it: reads what they append, and tells whether
+                there was anything.
 
         Returns:
             Whether everything that was appended before has to be read first; else `append` finds out.

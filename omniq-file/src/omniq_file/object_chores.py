@@ -27,7 +27,7 @@ class ObjectCompacting:
     def __init__(self, engine: Engine, medium: ObjectMedium) -> None:
         self._engine = engine
         self._medium = medium
-        self._latest = engine.ask(lambda _: engine.base)
+        self._latest = engine.base
 
     def close(self) -> None:
         """Let nothing go: there is nothing."""

@@ -7,46 +7,37 @@ second reads what the first wrote, decides again, and tries the next number.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from omniq.errors import CapabilityError, ConfigError, OutcomeUnknownError, StoreFormatError
+from omniq.errors import CapabilityError, OutcomeUnknownError, StoreFormatError
 from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Capabilities, Durability, Scope
+from omniq_file.clients import Client, client_of, tried
 from omniq_file.descriptor import NAME, Descriptor
-from omniq_file.failures import is_away, mapped
+from omniq_file.failures import is_away, is_refused_condition, mapped
 from omniq_file.framing import frame, scan
 from omniq_file.medium import ConflictError, LaggingError, Medium, Opened
+from omniq_file.options import CONDITIONAL
+from omniq_file.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from omniq_file.engine import Engine
     from omniq_file.keeper import Chore
     from omniq_file.options import FileOptions
 
-__all__ = ["CONDITIONAL", "ObjectMedium"]
-
-CONDITIONAL = frozenset({"memory", "s3", "s3a"})
-"""Kinds of stores whose conditional writes are known to be atomic."""
+__all__ = ["ObjectMedium"]
 
 GRACE = 3600.0
 """Seconds that entries are kept after a checkpoint has made them needless."""
 _TRUST = GRACE / 4
 """Seconds after which what was not there may have been removed, and not be still to come."""
 _MANY = 64
-_TRIES = 6
 _SKEW_MS = 1500
-_TIMEOUTS = {"connect_timeout": 5, "read_timeout": 20}
-_KEPT = 8
 _creating = threading.Lock()
-_making = threading.Lock()
-_made: dict[str, _Client] = {}
 
 
 class ObjectMedium(Medium):
@@ -61,12 +52,14 @@ class ObjectMedium(Medium):
     def __init__(self, options: FileOptions) -> None:
         self._options = options
         self._uri = options.fsspec_uri or ""
-        self._protocol = self._uri.partition(":")[0].lower()
-        self._client: _Client
+        self._protocol = options.protocol
+        self._client: Client
         self._fs: Any = None
         self._root = ""
         self._skew = 0
         self._contact = 0.0
+        self._turns = Turns()
+        self._met: tuple[int, bytes] | None = None  # an entry that was faster, and its number
         self.position = 1
 
     @property
@@ -83,13 +76,8 @@ class ObjectMedium(Medium):
     # Opening and closing
 
     def open(self) -> Opened:
-        if self._protocol not in CONDITIONAL:
-            raise CapabilityError(
-                f"{self.shown}: of {self._protocol} stores nobody has proved that two writers cannot both create one "
-                f"object, so tasks could run twice. Use one of {', '.join(sorted(CONDITIONAL))}, a local folder, or "
-                "a server backend."
-            )
-        self._client = _client(self._protocol, self._options.storage_options)
+        self._check_kind()
+        self._client = client_of(self._protocol, self._options.storage_options)
         self._fs = self._client.fs
         self._root = str(self._fs._strip_protocol(self._uri)).rstrip("/")  # noqa: SLF001 - fsspec has no other
         try:
@@ -105,6 +93,19 @@ class ObjectMedium(Medium):
                 self._client.skew = self._measured_skew()
             self._skew = self._client.skew
         return Opened(capabilities=self._capabilities(descriptor), serialization_format=descriptor.serialization_format)
+
+    def _check_kind(self) -> None:
+        if self._options.results_only:
+            raise CapabilityError(
+                f"{self.shown} is for results alone, as `results_only` says. Give the other roles another store, or "
+                "leave it out."
+            )
+        if self._options.has_no_log:
+            raise CapabilityError(
+                f"{self.shown}: of {self._protocol} stores nobody has proved that two writers cannot both create one "
+                "object, so tasks could run twice. It can hold results; for the other roles use one of "
+                f"{', '.join(sorted(CONDITIONAL))}, a local folder, or a server backend."
+            )
 
     def _descriptor(self) -> Descriptor:
         """Read the description of the store, or make a new store; and see whether conditions are minded."""
@@ -127,7 +128,7 @@ class ObjectMedium(Medium):
                 raise CapabilityError(
                     f"{self.shown}: the store overwrites objects although `If-None-Match: *` forbids it, so two "
                     "workers could claim one task. Use a store that has conditional writes (AWS S3, MinIO, Ceph, R2 "
-                    "... in new versions), a local folder, or a server backend."
+                    "... in new versions), a local folder, or a server backend. It can hold results: set results_only."
                 )
         return Descriptor.read(data, f"{self.shown}/{NAME}")
 
@@ -163,7 +164,7 @@ class ObjectMedium(Medium):
         )
 
     def close(self) -> None:
-        self._fs = None  # it may serve other stores; see `_Client`
+        self._fs = None  # it may serve other stores; see `Client`
 
     def chores(self, engine: Engine) -> list[Chore]:
         from omniq_file.object_chores import ObjectCompacting
@@ -172,11 +173,13 @@ class ObjectMedium(Medium):
 
     # The log
 
-    def exclusive(self) -> contextlib.AbstractContextManager[bool]:
-        return contextlib.nullcontext(enter_result=False)
+    def exclusive(self, meanwhile: Callable[[], bool]) -> contextlib.AbstractContextManager[bool]:
+        del meanwhile  # nobody keeps anybody from anything
+        return contextlib.nullcontext(self._turns.give())
 
     def restore(self) -> Iterator[bytes]:
-        found = self.numbers("checkpoints")
+        root = self._fs.ls(self._root, detail=False, refresh=True)  # a folder that is not there costs two requests
+        found = self.numbers("checkpoints") if self._path("checkpoints") in root else []
         self._touch()
         if found:
             data = self._get(self._path(f"checkpoints/{found[-1]:020d}"))
@@ -191,46 +194,54 @@ class ObjectMedium(Medium):
     def read(self, *, exclusive: bool) -> list[bytes]:
         del exclusive
         found: list[bytes] = []
-        step = 1
+        if self._met is not None and self._met[0] == self.position:
+            found.append(self._met[1])
+            self.position += 1
+        self._met = None
         while True:
             self._check_lag()
-            numbers = range(self.position, self.position + step)
-            paths = [self._entry(number) for number in numbers]
+            step = min(max(1, len(found)), _MANY)  # few entries are likely to be followed by none
+            paths = [self._entry(number) for number in range(self.position, self.position + step)]
             page = [self._get(paths[0])] if step == 1 else self._get_many(paths)
             there = page[: page.index(None)] if None in page else page
             found += [data for data in there if data is not None]
             self.position += len(there)
             self._touch()
             if len(there) < step:
+                if found:
+                    self._turns.met()
                 return found
-            step = min(2 * step, _MANY)
 
     def append(self, payload: bytes) -> None:
         path = self._entry(self.position)
-        before = self._contact
-        for attempt in range(_TRIES):
-            try:
-                self._create(path, payload)
-                break
-            except FileExistsError:
-                if self._get(path) == payload:
-                    break  # the first of several tries had come through
-                raise ConflictError from None
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                if attempt == _TRIES - 1:
-                    raise OutcomeUnknownError(
-                        f"Writing to {self.shown} failed: {type(error).__name__}: {error}. It is unknown whether the "
-                        "entry came through."
-                    ) from error
-                time.sleep(0.05 * 2**attempt)
+        before, began = self._contact, time.monotonic()
+        try:
+            self._append(path, payload)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            raise OutcomeUnknownError(
+                f"Writing to {self.shown} failed: {type(error).__name__}: {error}. It is unknown whether the entry "
+                "came through."
+            ) from error
         self.position += 1
         if _now() - before > _TRUST and self.numbers("checkpoints")[-1:] >= [self.position]:
             raise OutcomeUnknownError(
                 f"{self.shown}: writing took so long that others may have gone on without it. Ask again."
             )
         self._touch()
+        self._turns.won(time.monotonic() - began)
+
+    def _append(self, path: str, payload: bytes) -> None:
+        try:
+            tried(lambda: self._create(path, payload))
+        except FileExistsError:
+            there = self._get(path)
+            if there == payload:
+                return  # the first of several tries had come through
+            self._met = None if there is None else (self.position, there)
+            self._turns.met()
+            raise ConflictError from None
 
     def _check_lag(self) -> None:
         """See whether entries were removed, if that is possible."""
@@ -320,19 +331,23 @@ class ObjectMedium(Medium):
         if self._protocol == "memory":
             with _creating:  # fsspec looks first and writes then
                 self._fs.pipe_file(path, data, mode="create")
-        else:
+            return
+        try:
             self._fs.pipe_file(path, data, mode="create", chunksize=2**32)
+        except OSError as error:
+            if is_refused_condition(error):
+                raise FileExistsError(path) from error
+            raise
 
     def _get(self, path: str) -> bytes | None:
-        options = {} if self._protocol == "memory" else {"max_concurrency": 1}
         try:
-            data: bytes = self._fs.cat_file(path, **options)
+            data: bytes = tried(lambda: self._fs.cat_file(path, **self._client.reading))
         except FileNotFoundError:
             return None
         return data
 
     def _get_many(self, paths: Sequence[str]) -> list[bytes | None]:
-        found = self._fs.cat(list(paths), on_error="return")
+        found = self._fs.cat(list(paths), on_error="return", **self._client.reading)
         for error in found.values():
             if isinstance(error, Exception) and not isinstance(error, FileNotFoundError):
                 raise mapped(error, f"Reading {self.shown}")
@@ -343,39 +358,3 @@ class ObjectMedium(Medium):
 def _now() -> float:
     """Return seconds that go on while the system sleeps, where it can tell them."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-@attrs.define
-class _Client:
-    """What reaches the objects. It is kept, because making one takes long, and it serves every thread.
-
-    Attributes:
-        fs: As fsspec has it.
-        conditional: Buckets in which conditions are minded.
-        skew: By how many milliseconds the store's clock is ahead; None as long as nobody looked.
-    """
-
-    fs: Any
-    conditional: set[str] = attrs.field(factory=set)
-    skew: int | None = None
-
-
-def _client(protocol: str, options: dict[str, Any]) -> _Client:
-    import fsspec
-
-    if protocol == "memory":
-        return _Client(fsspec.filesystem("memory"))
-    given = {**options, "config_kwargs": {**_TIMEOUTS, **(options.get("config_kwargs") or {})}}
-    key = json.dumps([os.getpid(), protocol, given], sort_keys=True, default=repr)
-    with _making:
-        if key not in _made:
-            while len(_made) >= _KEPT:
-                del _made[next(iter(_made))]
-            try:
-                fs = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **given)
-            except ImportError as error:
-                raise ConfigError(
-                    f"fsspec_uri: {protocol} needs another package: pip install 'omniq-file[s3]'"
-                ) from error
-            _made[key] = _Client(fs)
-        return _made[key]

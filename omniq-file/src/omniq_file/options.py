@@ -15,11 +15,14 @@ from omniq.storage.options import LOCATOR, parse_options, path_from_url
 if TYPE_CHECKING:
     from omniq.storage.backend import BackendConfig
 
-__all__ = ["FileOptions"]
+__all__ = ["CONDITIONAL", "FileOptions"]
 
 _REMOTE = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
 _LOCAL = frozenset({"file", "local"})
 _DEFAULT = Path("omniq_data")
+
+CONDITIONAL = frozenset({"memory", "s3", "s3a"})
+"""Kinds of object stores whose conditional writes are known to be atomic."""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +39,8 @@ class FileOptions:
             `never`. Local only.
         signing_key: The secret that signs pickled data, at least 16 bytes; None takes OMNIQ_SIGNING_KEY.
         allow_network_fs: Open a folder on a network file system all the same; file locks are unreliable there.
+        results_only: Keep an object for each result, and nothing else. That is how results are kept in any store but S3
+            and `memory`; for those, say so where objects cannot be created on the condition that they are not there.
         poll_interval: Seconds between two looks of an idle worker at an object store, which cannot wake it.
     """
 
@@ -46,6 +51,7 @@ class FileOptions:
     fsync: Literal["always", "batch", "never"] = "batch"
     signing_key: str | None = attrs.field(default=None, repr=False)
     allow_network_fs: bool = False
+    results_only: bool = False
     poll_interval: float = attrs.field(default=0.5, validator=[attrs.validators.ge(0.01), attrs.validators.le(30)])
 
     @classmethod
@@ -60,6 +66,8 @@ class FileOptions:
         if uri is None:
             if options.storage_options:
                 raise ConfigError("storage_options: these are for fsspec, so give an fsspec_uri too, or leave them out")
+            if options.results_only:
+                raise ConfigError("results_only: that is for object stores, so give an fsspec_uri too, or leave it out")
             return options
         match = _REMOTE.fullmatch(uri)
         if match is None:
@@ -74,6 +82,16 @@ class FileOptions:
             raise ConfigError(f"base_dir: {show(str(inside))} must not lead out of {show(uri)} with '..'")
         parts = [part for part in inside.parts if part != "/"]
         return attrs.evolve(options, fsspec_uri="/".join([_trimmed(uri), *parts]), base_dir=_DEFAULT)
+
+    @property
+    def protocol(self) -> str:
+        """The kind of the object store; empty for a folder."""
+        return (self.fsspec_uri or "").partition(":")[0].lower()
+
+    @property
+    def has_no_log(self) -> bool:
+        """Whether there is nothing but an object for each result."""
+        return self.results_only or (bool(self.protocol) and self.protocol not in CONDITIONAL)
 
 
 def _trimmed(uri: str) -> str:

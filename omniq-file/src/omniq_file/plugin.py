@@ -11,6 +11,7 @@ from omniq_file.options import FileOptions
 
 if TYPE_CHECKING:
     from omniq_file.events import FileEventStorage
+    from omniq_file.result_objects import ObjectResultStorage
     from omniq_file.results import FileResultStorage
     from omniq_file.schedules import FileScheduleStorage
     from omniq_file.task_queue import FileTaskQueue
@@ -37,10 +38,15 @@ def omniq_create_task_queue(config: BackendConfig) -> FileTaskQueue:
 
 
 @hookimpl
-def omniq_create_result_storage(config: BackendConfig) -> FileResultStorage:
+def omniq_create_result_storage(config: BackendConfig) -> FileResultStorage | ObjectResultStorage:
+    options = FileOptions.read(config)
+    if options.has_no_log:
+        from omniq_file.result_objects import ObjectResultStorage
+
+        return ObjectResultStorage(options)
     from omniq_file.results import FileResultStorage
 
-    return FileResultStorage(FileOptions.read(config))
+    return FileResultStorage(options)
 
 
 @hookimpl
