@@ -99,6 +99,7 @@ class MsgpackHarness(FileHarness):
     """Stores that are written as msgpack."""
 
     options: ClassVar[Mapping[str, Any]] = {"serialization_format": "msgpack"}
+    golden = _GOLDEN.with_name("golden-msgpack") if _GOLDEN.is_dir() else None
 
 
 class MemoryFsHarness(FileHarness):
