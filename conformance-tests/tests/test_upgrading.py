@@ -106,7 +106,7 @@ def test_two_processes_that_cannot_open_at_once_are_seen():
 
 
 def test_an_opening_that_does_not_survive_a_kill_is_seen():
-    found = outcome("OQ-X-1204", Fragile())
+    found = outcome("OQ-X-1204", Fragile(), "pr")
     assert found.status is Status.FAIL
     assert "half open" in found.reason
 

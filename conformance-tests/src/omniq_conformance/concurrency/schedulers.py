@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -156,9 +157,11 @@ async def _together(stores: Sequence[Stores], race: Race) -> Sequence[Fired]:
 async def threads(space: Space, race: Race) -> Sequence[Fired]:
     """Give every scheduler a thread, an event loop and a handle of its own."""
     found: list[Fired] = []
+    barrier = threading.Barrier(race.schedulers, timeout=_PATIENCE)
 
     def alone(number: int) -> None:
-        asyncio.run(_alone(Space(space.harness, space.mode, space.name), number, race, found.append))
+        own = Space(space.harness, space.mode, space.name)
+        asyncio.run(_alone(own, number, race, found.append, begin=barrier.wait))
 
     async with asyncio.timeout(_PATIENCE):
         await asyncio.gather(*(asyncio.to_thread(alone, number) for number in range(race.schedulers)))
