@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from omniq.cli.root import cli
 from omniq.errors import ConfigError, ConnectionLostError, StorageError, StoreFormatError
 from omniq.models.record import Completion, Failure, TaskBody, TaskSpec
-from omniq_postgres import statements
+from omniq_postgres import pool, statements
 from omniq_postgres.doctor import examine
 from omniq_postgres.rows import spec_columns
 from omniq_postgres.schema import in_schema
@@ -83,6 +83,45 @@ async def test_no_more_connections_than_allowed(url, open_roles):
         )
         assert found <= 3
         assert await roles.queue.count() == 50
+
+
+async def test_short_statements_share_connections(url, open_roles, monkeypatch):
+    monkeypatch.setattr(pool, "_PATIENCE", 30.0)
+    async with open_roles(url, application_name="shared") as roles:
+        await asyncio.gather(*(roles.queue.enqueue([spec(f"t{number}")]) for number in range(50)))
+        ((found,),) = await roles.queue.shared.read(_COUNTED, "shared")
+        assert found <= 2  # one of them may listen
+
+
+_COUNTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+
+
+async def test_long_statements_get_connections_of_their_own(url, open_roles):
+    async with open_roles(url, application_name="apart", max_connections=3) as roles:
+        read = roles.queue.shared.read
+        long = [asyncio.create_task(read("SELECT pg_sleep(3)")) for _ in range(2)]
+        assert await roles.queue.count() == 0
+        ((found,),) = await read(_COUNTED, "apart")
+        assert found == 3
+        assert not any(task.done() for task in long)
+        await asyncio.gather(*long)
+
+
+async def test_who_is_cancelled_while_a_connection_comes_free_gives_it_back(url, open_roles, monkeypatch):
+    monkeypatch.setattr(pool, "_PATIENCE", 30.0)
+    async with open_roles(url, listen_dsn="off", application_name="given") as roles:
+        read = roles.queue.shared.read
+        first = asyncio.create_task(read("SELECT pg_sleep(0.05)"))
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(read("SELECT 1")) for _ in range(5)]
+        first.add_done_callback(lambda _: [task.cancel() for task in waiting])
+        await first
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(each, (asyncio.CancelledError, list)) for each in done)
+        async with asyncio.timeout(20):
+            assert await roles.queue.count() == 0
+        ((found,),) = await read(_COUNTED, "given")
+        assert found == 1
 
 
 async def test_without_prepared_statements_and_wake_ups(url, open_roles):
