@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from omniq.cli.root import cli
 from omniq.errors import ConfigError, ConnectionLostError, StorageError, StoreFormatError
 from omniq.models.record import Completion, Failure, TaskBody, TaskSpec
+from omniq.models.result import ResultRecord
+from omniq.models.status import TaskStatus
 from omniq_postgres import pool, statements
 from omniq_postgres.doctor import examine
 from omniq_postgres.rows import spec_columns
@@ -122,6 +124,17 @@ async def test_who_is_cancelled_while_a_connection_comes_free_gives_it_back(url,
             assert await roles.queue.count() == 0
         ((found,),) = await read(_COUNTED, "given")
         assert found == 1
+
+
+async def test_results_are_purged_in_portions_whatever_the_planner_does(own_server, open_roles):
+    other = await asyncpg.connect(own_server.url)
+    for setting in ("enable_hashjoin", "enable_mergejoin", "enable_material", "enable_hashagg", "enable_sort"):
+        await other.execute(f"ALTER ROLE postgres SET {setting} = off")
+    await other.close()
+    async with open_roles(own_server.url) as roles:
+        old = [ResultRecord(id=f"t{n}", seq=n, epoch=1, status=TaskStatus.COMPLETED, ttl_ms=1) for n in range(20)]
+        await roles.results.put(old, now=1_000)
+        assert [await roles.results.purge_expired(2, now=2_000) for _ in range(11)] == [2] * 10 + [0]
 
 
 async def test_without_prepared_statements_and_wake_ups(url, open_roles):

@@ -68,8 +68,10 @@ class PostgresResultStorage(PostgresRole, ResultStorage):
 
     async def purge_expired(self, limit: int = 1000, *, now: int | None = None) -> int:
         rows = await self.opened.write(
-            "DELETE FROM omniq.result WHERE id IN (SELECT id FROM omniq.result WHERE expires_at <= omniq.now_ms($1) "
-            "ORDER BY expires_at, id LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+            # An array, or a plan may run the limited query again for every row.
+            "DELETE FROM omniq.result WHERE id = ANY (ARRAY(SELECT id FROM omniq.result "
+            "WHERE expires_at <= omniq.now_ms($1) ORDER BY expires_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)) "
+            "RETURNING 1",
             now,
             limit,
         )
