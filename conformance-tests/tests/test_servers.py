@@ -203,7 +203,7 @@ def test_a_version_is_looked_for():
     try:
         server = servers.start("postgres", version="15")
     except UnverifiedError as error:
-        pytest.skip(str(error))
+        pytest.skip(f"unverified: {error}")
     with server:
         assert server.version.startswith("PostgreSQL 15.")
         assert query(server, "show server_version").startswith("15.")

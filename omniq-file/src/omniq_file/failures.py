@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from typing import TYPE_CHECKING
 
 from omniq.errors import ConnectionLostError, OmniQError, StorageError
 
-__all__ = ["is_away", "is_refused_condition", "mapped"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["is_away", "is_refused_condition", "mapped", "mapping"]
 
 FAILURES = (OSError, EOFError)
 _DRIVERS = frozenset({"aiobotocore", "aiohttp", "botocore", "fsspec"})
@@ -69,3 +74,15 @@ def mapped(error: BaseException, what: str) -> BaseException:
     found = kind(f"{what} failed: {type(error).__name__}: {error}. {remedy}")
     found.__cause__ = error
     return found
+
+
+@contextlib.contextmanager
+def mapping(what: str) -> Iterator[None]:
+    """Raise the OmniQ error for a failure of the block, as `mapped` has it."""
+    try:
+        yield
+    except BaseException as error:
+        found = mapped(error, what)
+        if found is error:
+            raise
+        raise found from error

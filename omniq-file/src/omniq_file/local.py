@@ -14,7 +14,7 @@ from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq.storage.filesystem import network_filesystem
 from omniq_file.bells import WORK, Bells
 from omniq_file.descriptor import NAME, Descriptor
-from omniq_file.failures import mapped
+from omniq_file.failures import mapping
 from omniq_file.locks import FileLock
 from omniq_file.medium import Medium, Opened
 from omniq_file.projection import Projection
@@ -80,14 +80,12 @@ class LocalMedium(Medium):
     # Opening and closing
 
     def open(self) -> Opened:
-        try:
-            return self._open()
-        except BaseException as error:
-            self.close()
-            found = mapped(error, f"Opening {self.root}")
-            if found is error:
+        with mapping(f"Opening {self.root}"):
+            try:
+                return self._open()
+            except BaseException:
+                self.close()
                 raise
-            raise found from error
 
     def _open(self) -> Opened:
         kind = network_filesystem(self.root)
@@ -194,23 +192,21 @@ class LocalMedium(Medium):
 
     def write_blobs(self, blobs: Sequence[tuple[str, bytes]]) -> None:
         written: list[Path] = []
-        try:
-            for name, data in blobs:
-                path = self.blob(name)
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                written.append(path)
-                self._write(path, data)
-            if self._sync:
-                for folder in {path.parent for path in written}:
-                    sync_folder(folder)
-        except BaseException as error:
-            for path in written:
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
-            found = mapped(error, f"Writing to {self._blobs}")
-            if found is error:
+        with mapping(f"Writing to {self._blobs}"):
+            try:
+                for name, data in blobs:
+                    path = self.blob(name)
+                    path.parent.mkdir(mode=0o700, exist_ok=True)
+                    written.append(path)
+                    self._write(path, data)
+                if self._sync:
+                    for folder in {path.parent for path in written}:
+                        sync_folder(folder)
+            except BaseException:
+                for path in written:
+                    with contextlib.suppress(OSError):
+                        path.unlink(missing_ok=True)
                 raise
-            raise found from error
 
     def read_blobs(self, names: Sequence[str]) -> list[bytes | None]:
         found: list[bytes | None] = []

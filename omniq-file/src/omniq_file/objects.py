@@ -16,7 +16,7 @@ from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq_file.clients import Client, client_of, tried
 from omniq_file.descriptor import NAME, Descriptor
-from omniq_file.failures import is_away, is_refused_condition, mapped
+from omniq_file.failures import is_away, is_refused_condition, mapped, mapping
 from omniq_file.framing import frame, scan
 from omniq_file.medium import ConflictError, LaggingError, Medium, Opened
 from omniq_file.options import CONDITIONAL
@@ -80,13 +80,8 @@ class ObjectMedium(Medium):
         self._client = client_of(self._protocol, self._options.storage_options)
         self._fs = self._client.fs
         self._root = str(self._fs._strip_protocol(self._uri)).rstrip("/")  # noqa: SLF001 - fsspec has no other
-        try:
+        with mapping(f"Opening {self.shown}"):
             descriptor = self._descriptor()
-        except BaseException as error:
-            found = mapped(error, f"Opening {self.shown}")
-            if found is error:
-                raise
-            raise found from error
         descriptor.check(self._options.serialization_format, self.shown)
         if self._protocol != "memory":
             if self._client.skew is None:
@@ -291,14 +286,12 @@ class ObjectMedium(Medium):
     # Blobs
 
     def write_blobs(self, blobs: Sequence[tuple[str, bytes]]) -> None:
-        try:
-            self._fs.pipe({self._blob(name): data for name, data in blobs})
-        except Exception as error:
-            self.remove_blobs(name for name, _ in blobs)
-            found = mapped(error, f"Writing to {self.shown}")
-            if found is error:
+        with mapping(f"Writing to {self.shown}"):
+            try:
+                self._fs.pipe({self._blob(name): data for name, data in blobs})
+            except Exception:
+                self.remove_blobs(name for name, _ in blobs)
                 raise
-            raise found from error
 
     def read_blobs(self, names: Sequence[str]) -> list[bytes | None]:
         return self._get_many([self._blob(name) for name in names])

@@ -8,13 +8,13 @@ import os
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from omniq.errors import OutcomeUnknownError
+from omniq.errors import ConnectionLostError, OutcomeUnknownError
 from omniq.models.redaction import redact_text
 from omniq.storage.capabilities import Capabilities, Durability, Scope
 from omniq.storage.limits import check_results
 from omniq.storage.results import ResultStorage
 from omniq.storage.shared import Shared, SharedRole
-from omniq_file.failures import is_away, mapped
+from omniq_file.failures import mapping
 from omniq_file.payloads import in_thread
 from omniq_file.result_place import ResultPlace
 
@@ -48,14 +48,9 @@ class ResultObjects(Shared):
         """Find out whether the store can be reached."""
         self._turn = asyncio.Lock()
         key = self._options.signing_key or os.environ.get("OMNIQ_SIGNING_KEY")
-        try:
+        with mapping(f"Opening {self.shown}"):
             self._place = await in_thread(ResultPlace, self._options, key)
             await in_thread(self._place.check)
-        except Exception as error:
-            found = mapped(error, f"Opening {self.shown}")
-            if found is error:
-                raise
-            raise found from error
         protocol = self._options.protocol
         return Capabilities(
             durability=Durability.NONE if protocol == "memory" else Durability.PROCESS_CRASH,
@@ -78,14 +73,12 @@ class ResultObjects(Shared):
             raise self.closed()
         async with self._turn if place.takes_turns else contextlib.nullcontext():
             try:
-                return await in_thread(function, place)
-            except Exception as error:
-                found = mapped(error, f"{what} {self.shown}")
-                if found is error:
-                    raise
-                if what == "Writing to" and is_away(error):
-                    raise OutcomeUnknownError(f"{found} It is unknown what came through.") from error
-                raise found from error
+                with mapping(f"{what} {self.shown}"):
+                    return await in_thread(function, place)
+            except ConnectionLostError as error:
+                if what == "Writing to":
+                    raise OutcomeUnknownError(f"{error} It is unknown what came through.") from error
+                raise
 
 
 class ObjectResultStorage(SharedRole[ResultObjects], ResultStorage):

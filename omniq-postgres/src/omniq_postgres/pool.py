@@ -69,7 +69,7 @@ def _encryption(options: PostgresOptions) -> tls.SSLContext | str:
 class Pool:
     """Connections that are used by one statement at a time, at most `max_connections`.
 
-    There are as many as are worth it: who finds all of them in use waits a moment for one, and one at a time is made.
+    There are as many as are worth it: who finds all of them in use waits a moment for one before one more is made.
 
     Args:
         options: How to reach the server.

@@ -218,14 +218,14 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         await self._write(statements.RESUME, _names(queues), kinds=WORK)
 
     async def queues(self, *, now: int | None = None) -> list[QueueStats]:
-        rows = await self._look(statements.QUEUES, now)
+        rows = await self._read(statements.QUEUES, now)
         return [QueueStats(name=given(name), **dict(zip(statements.COUNTS, row, strict=True))) for name, *row in rows]
 
     # Reading
 
     async def get(self, ids: Sequence[str]) -> list[TaskRecord | None]:
         wanted = list(map(kept, dict.fromkeys(ids)))
-        rows = await self._look(statements.GET, wanted)
+        rows = await self._read(statements.GET, wanted)
         found = {record.id: record for record in map(record_from, rows)}
         return [found.get(task_id) for task_id in ids]
 
@@ -246,11 +246,11 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
         if query is page:
             first, second = [*page.lists, [], []][:2]
             condition = in_schema(page.condition, self.shared.schema)
-            rows = await self._look(
+            rows = await self._read(
                 f"{statements.PAGE} {direction}", condition, direction, limit, page.numbers, first, second
             )
         else:
-            rows = await self._look(
+            rows = await self._read(
                 f"{TASK_QUERY} WHERE {query.condition} ORDER BY h.seq {direction} LIMIT {query.mark(limit)}",
                 *query.parameters,
             )
@@ -258,7 +258,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     async def count(self, filter: TaskFilter | None = None, *, now: int | None = None) -> int:
         query = task_query(filter, now)
-        ((count,),) = await self._look(
+        ((count,),) = await self._read(
             f"SELECT count(*) FROM omniq.head AS h JOIN omniq.task AS t ON t.seq = h.seq WHERE {query.condition}",
             *query.parameters,
         )
@@ -323,7 +323,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
     async def _look_for_ends(self, ids: builtins.list[str]) -> dict[str, TaskStatus | float | None]:
         """Return for each task its end, None if it is unknown, or in how many seconds it expires."""
         wanted = list(map(kept, ids))
-        rows = await self._look(statements.DONE, wanted)
+        rows = await self._read(statements.DONE, wanted)
         found: dict[str, TaskStatus | float | None] = dict.fromkeys(ids)
         for stored, state, left_ms in rows:
             if state >= _COMPLETE:
@@ -346,7 +346,7 @@ class PostgresTaskQueue(PostgresRole, TaskQueue):
 
     # Statements
 
-    async def _look(self, query: str, *arguments: Any) -> builtins.list[tuple[Any, ...]]:
+    async def _read(self, query: str, *arguments: Any) -> builtins.list[tuple[Any, ...]]:
         """Return the rows of a query on tasks, of which the first column is not NULL.
 
         What callers enqueued in transactions of their own is made to tasks before.

@@ -108,7 +108,7 @@ class TaskQueueModel(QueueViews):
         """Answer `TaskQueue.claim`."""
         self.recover(queues, now=now)
         return [
-            self._grant(
+            Grant.of(
                 self.store.set(
                     record,
                     EventType.STARTED,
@@ -130,24 +130,7 @@ class TaskQueueModel(QueueViews):
         mine = (
             r for r in self.store.records.values() if r.state is _RUNNING and r.worker == worker and r.nonce == claim_id
         )
-        return [self._grant(record) for record in sorted(mine, key=self.rank)]
-
-    @staticmethod
-    def _grant(record: TaskRecord) -> Grant:
-        return Grant(
-            record.id,
-            record.token,
-            record.attempts,
-            record.max_attempts,
-            record.queue,
-            record.priority,
-            record.enqueued_at,
-            record.ready_at,
-            record.lease_until or 0,
-            record.body,
-            record.series_id,
-            record.nominal_at,
-        )
+        return [Grant.of(record) for record in sorted(mine, key=self.rank)]
 
     def heartbeat(self, tokens: Sequence[tuple[str, Token]], lease_ms: int, *, now: int) -> list[HeartbeatReply]:
         """Answer `TaskQueue.heartbeat`."""
