@@ -76,8 +76,7 @@ class ReusedSchemas:
 
 
 async def _taken(connection: Any, namespace: str) -> str:
-    await connection.execute(_LOCK)
-    await connection.execute(_TABLE)
+    await connection.execute(f"{_LOCK}; {_TABLE}")
     number = await connection.fetchval(_OF, namespace)
     if number is not None:
         return _name(number)
